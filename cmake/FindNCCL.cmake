@@ -1,0 +1,17 @@
+# Finds NCCL: beside the LibTorch wheel first (the one LibTorch was built with), then the system's. Output: NCCL::nccl, NCCL_VERSION
+get_filename_component(_libtorch "${TRIBUTARY_LIBTORCH}" REALPATH)
+find_path(NCCL_INCLUDE_DIR nccl.h HINTS "${_libtorch}/../nvidia/nccl/include" "$ENV{NCCL_ROOT}/include")
+find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 HINTS "${_libtorch}/../nvidia/nccl/lib" "$ENV{NCCL_ROOT}/lib")
+if(NCCL_INCLUDE_DIR)
+  file(STRINGS "${NCCL_INCLUDE_DIR}/nccl.h" _lines REGEX "define NCCL_(MAJOR|MINOR|PATCH) ")
+  string(REGEX MATCHALL "[0-9]+" _numbers "${_lines}")
+  list(JOIN _numbers "." NCCL_VERSION)
+endif()
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(NCCL REQUIRED_VARS NCCL_LIBRARY NCCL_INCLUDE_DIR VERSION_VAR NCCL_VERSION
+  REASON_FAILURE_MESSAGE "run launch/setup --cuda, or set NCCL_ROOT")
+if(NCCL_FOUND AND NOT TARGET NCCL::nccl)
+  add_library(NCCL::nccl UNKNOWN IMPORTED)
+  set_target_properties(NCCL::nccl PROPERTIES IMPORTED_LOCATION "${NCCL_LIBRARY}")
+  target_include_directories(NCCL::nccl SYSTEM INTERFACE "${NCCL_INCLUDE_DIR}")
+endif()

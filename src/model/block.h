@@ -1,0 +1,84 @@
+// A model is a list of blocks, the finest places where a pipeline may cut. A block is a pure function of what it takes, its parameters and the leaf.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/key.h"
+#include "batches/batch.h"
+#include "model/parameters.h"
+
+namespace tributary {
+
+// Weight products that may wait: own operators add one during backward, the engine drains the queue.
+// One queue a block and leaf; entries are drained in the order of their slots, which forward hands out, so the sum does not depend on autograd's order.
+class WeightQueue {
+ public:
+  using Product = std::function<at::Tensor()>;
+  [[nodiscard]] int reserve() { return slots_++; }
+  void add(int slot, const at::Tensor& parameter, Product product);
+  struct Gradient {
+    at::Tensor parameter;  // the very tensor the operator was given
+    at::Tensor value;
+  };
+  // Computes all products and forgets them.
+  [[nodiscard]] std::vector<Gradient> drain();
+
+ private:
+  struct Entry {
+    int slot;
+    at::Tensor parameter;
+    Product product;
+  };
+  int slots_ = 0;
+  std::vector<Entry> entries_;
+};
+
+// What the step knows about a leaf; the same values on every rank that computes any block of it.
+struct LeafContext {
+  std::uint64_t seed = 0;
+  std::int64_t step = 0;
+  std::int64_t leaf = 0;
+  bool training = false;             // dropout on
+  std::vector<double> label_counts;  // [tasks] global number of valid labels of the step: the denominators of the losses
+};
+
+struct BlockInput {
+  const Batch& batch;
+  const LeafContext& context;
+  std::vector<at::Tensor> taken;       // as BlockSpec::takes
+  std::vector<at::Tensor> parameters;  // as BlockSpec::parameters
+  int block = 0;                       // number in the list
+  WeightQueue* weights = nullptr;      // null in evaluation
+
+  // The key of this block's `draw`-th random tensor in this leaf: (seed, step, leaf, block, draw).
+  [[nodiscard]] Key draw_key(std::uint64_t draw) const;
+};
+
+enum class BatchField { series, statics, notes, image, labels };
+
+struct BlockSpec {
+  std::string name;
+  std::vector<BatchField> reads;
+  std::vector<std::string> takes;  // named tensors of earlier blocks
+  std::vector<std::string> gives;
+  std::vector<std::string> parameters;                                // names; a shared parameter stands in every block that uses it
+  std::function<std::vector<at::Tensor>(const BlockInput&)> forward;  // as `gives`
+};
+
+// Names of tensors with a meaning for the engine and the trainer.
+inline constexpr const char* loss_name = "loss";            // scalar: sum over tasks of weight * loss sum / global count; backward starts here
+inline constexpr const char* loss_sums_name = "loss_sums";  // [tasks] double, detached: each task's loss sum over valid labels of the leaf
+// and for each task of the model "probability.<task>": [B, output_width], detached (regression: the prediction itself)
+
+struct BlockList {
+  std::vector<ParameterSpec> parameters;
+  std::vector<BlockSpec> blocks;
+  std::vector<std::string> outputs;  // named tensors handed back for every leaf, detached: loss_sums, probability.*
+  std::vector<std::size_t> tasks;    // numbers of the schema's tasks that have a head, in order
+};
+
+}  // namespace tributary

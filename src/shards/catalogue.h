@@ -1,0 +1,61 @@
+// catalogue.json: the one document that says what a data set directory holds. Written last, so a directory without it is not a data set.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "shards/schema.h"
+
+namespace tributary {
+
+inline constexpr int shard_format_version = 1;
+
+struct ChannelStatistics {  // of observed training values, in double
+  double mean = 0;
+  double deviation = 1;  // population standard deviation; 1 where it would be 0 or nothing was observed
+  std::int64_t count = 0;
+  bool operator==(const ChannelStatistics&) const = default;
+};
+
+struct Normalisation {
+  std::vector<ChannelStatistics> statics;              // [S]
+  std::vector<std::vector<ChannelStatistics>> series;  // [groups][C]
+  bool operator==(const Normalisation&) const = default;
+};
+
+struct PartInfo {
+  std::string file;                              // "part-00000.h5"
+  std::array<std::int64_t, split_count> rows{};  // train, validation, test; rows of a part stand in this order
+  std::uint64_t size_bytes = 0;
+  std::vector<std::string> block_digests;  // hex SHA-256 of each 16 MiB
+  std::string file_digest;                 // hex root
+  std::string content_digest;              // hex, logical (FORMAT.md)
+  [[nodiscard]] std::int64_t total_rows() const { return rows[0] + rows[1] + rows[2]; }
+};
+
+struct Catalogue {
+  Schema schema;
+  Normalisation normalisation;
+  std::int64_t chunk_rows = 64;
+  std::vector<PartInfo> parts;
+  std::string split_salt;
+  std::string origin;                                            // recipe name or "synth", with its digest
+  std::vector<std::string> vocabulary;                           // one token a line of vocab.txt; empty without notes
+  std::string tokenizer_digest;                                  // names the token group in each part: /tokens/<digest>
+  std::string content_digest;                                    // over the parts' content digests
+  std::vector<std::array<std::int64_t, split_count>> positives;  // per task: valid labels a split (counts), see FORMAT.md
+  [[nodiscard]] std::int64_t rows(Split split) const;
+  [[nodiscard]] std::int64_t total_rows() const;
+};
+
+[[nodiscard]] std::string to_json(const Catalogue& catalogue);                                   // without the vocabulary (vocab.txt holds it)
+[[nodiscard]] Catalogue catalogue_from_json(const std::string& json, const std::string& where);  // Throws: Error{data} naming the key
+
+// Reads <directory>/catalogue.json and vocab.txt. Throws: Error{missing}, Error{data} (wrong version: says both).
+[[nodiscard]] Catalogue load_catalogue(const std::filesystem::path& directory);
+void save_catalogue(const std::filesystem::path& directory, const Catalogue& catalogue);  // vocab.txt first, catalogue.json last
+
+}  // namespace tributary

@@ -1,0 +1,66 @@
+// What a data set holds: fields, units, tasks. The catalogue stores it, the writer follows it, the collator and the model read it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tributary {
+
+struct Channel {
+  std::string name;
+  std::string unit;
+  bool operator==(const Channel&) const = default;
+};
+
+// Channels measured together, at hourly steps.
+struct SeriesGroup {
+  std::string name;
+  std::vector<Channel> channels;
+  bool operator==(const SeriesGroup&) const = default;
+};
+
+struct ImageShape {  // [channels, height, width]; all 0: the data set has no images
+  std::int64_t channels = 0, height = 0, width = 0;
+  [[nodiscard]] std::int64_t size() const { return channels * height * width; }
+  bool operator==(const ImageShape&) const = default;
+};
+
+enum class TaskKind { binary, multiclass, multilabel, regression };
+[[nodiscard]] std::string_view name_of(TaskKind kind);
+[[nodiscard]] TaskKind task_kind(std::string_view name);  // Throws: Error{data} for an unknown name
+
+struct Task {
+  std::string name;
+  TaskKind kind = TaskKind::binary;
+  std::vector<std::string> classes;  // binary: {negative, positive}; multiclass, multilabel: the label map; regression: empty
+  // Numbers stored per record: 1, or for multilabel one 0/1 per class.
+  [[nodiscard]] std::int64_t label_width() const { return kind == TaskKind::multilabel ? static_cast<std::int64_t>(classes.size()) : 1; }
+  // Width of the head: 1 for binary and regression, else the number of classes.
+  [[nodiscard]] std::int64_t output_width() const {
+    return kind == TaskKind::binary || kind == TaskKind::regression ? 1 : static_cast<std::int64_t>(classes.size());
+  }
+  bool operator==(const Task&) const = default;
+};
+
+struct Schema {
+  std::int64_t steps = 0;  // hours of every series, T
+  std::vector<Channel> statics;
+  std::vector<SeriesGroup> series;
+  bool notes = false;
+  ImageShape image;
+  std::vector<Task> tasks;  // at most 64: the index keeps one valid bit a task
+  bool operator==(const Schema&) const = default;
+};
+
+enum class Split : std::uint8_t { train = 0, validation = 1, test = 2 };
+inline constexpr int split_count = 3;
+[[nodiscard]] std::string_view name_of(Split split);
+[[nodiscard]] std::optional<Split> split_named(std::string_view name);  // nullopt for "all"; Throws: Error{configuration} for anything unknown
+
+// Presence bits of a record, as stored in its index row.
+enum Presence : std::uint8_t { has_static = 1, has_series = 2, has_notes = 4, has_image = 8 };
+
+}  // namespace tributary

@@ -1,0 +1,1 @@
+// Makes the folder a library until its first real file stands.

@@ -1,0 +1,67 @@
+"""Holds the source to its architecture: include edges, fences around libraries, file and function lengths."""
+
+import os
+import pathlib
+import re
+import sys
+
+SOURCE = pathlib.Path(os.environ.get("TRIBUTARY_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
+
+# Folder -> folders it may include (itself always). Every edge points to an earlier line.
+ALLOWED = {
+    "base": [],
+    "comm": ["base"],
+    "shards": ["base", "comm"],
+    "ingest": ["base", "comm", "shards"],
+    "batches": ["base", "shards", "ingest"],
+    "model": ["base", "shards", "batches"],
+    "pipeline": ["base", "batches", "model"],
+    "optim": ["base", "comm", "model", "pipeline"],
+    "checkpoint": ["base", "comm", "shards", "model", "optim"],
+    "metrics": ["base", "shards"],
+    "train": ["base", "comm", "shards", "batches", "model", "pipeline", "optim", "checkpoint", "metrics"],
+    "app": ["base", "comm", "shards", "ingest", "batches", "model", "pipeline", "optim", "checkpoint", "metrics", "train"],
+}
+
+# Pattern -> folders in which alone it may stand.
+FENCES = {
+    r'#include\s*[<"](mpi|nccl)\.h': ["comm"],
+    r'#include\s*[<"]hdf5\.h': ["shards", "checkpoint"],
+    r"#include\s*<boost/(serialization|archive)": ["comm", "checkpoint"],
+    r"\bgetenv\s*\(": ["app"],
+    r"#include\s*<torch/torch\.h": [],
+    r"\bat::dropout\b|\bdropout_p\s*=\s*[1-9]": [],
+    r"\bat::(rand|randn|randint|bernoulli|randperm|manual_seed)\b": [],
+    r"#include\s*<(ATen|c10|torch)/": ["batches", "model", "pipeline", "optim", "checkpoint", "train", "app"],
+}
+
+
+def main() -> int:
+    faults = []
+    files = sorted(p for p in (SOURCE / "src").rglob("*") if p.suffix in (".h", ".cpp", ".cu"))
+    checked = 0
+    for path in files:
+        relative = path.relative_to(SOURCE / "src")
+        folder = relative.parts[0] if len(relative.parts) > 1 else ""
+        text = path.read_text()
+        checked += 1
+        if len(text.splitlines()) > 400:
+            faults.append(f"{relative}: {len(text.splitlines())} lines; 400 at most")
+        if folder and folder not in ALLOWED:
+            faults.append(f"{relative}: folder '{folder}' has no line in {pathlib.Path(__file__).name}")
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            match = re.match(r'#include\s*"([a-z_]+)/', line)
+            if match and folder and match[1] != folder and match[1] not in ALLOWED[folder]:
+                faults.append(f"{relative}:{number}: {folder} may not include {match[1]}")
+            for pattern, homes in FENCES.items():
+                if folder and folder not in homes and re.search(pattern, line):
+                    faults.append(f"{relative}:{number}: '{line.strip()}' belongs in {homes or 'no folder'}")
+    if checked == 0:
+        faults.append(f"no source files under {SOURCE / 'src'}")
+    print("\n".join(faults) or f"{checked} files keep to the architecture")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
