@@ -1,0 +1,27 @@
+// Losses as sums over valid labels; the caller divides by the global count. Specification, paragraph 13.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <string>
+
+#include "shards/schema.h"
+
+namespace tributary {
+
+enum class LossKind { cross_entropy, generalised_cross_entropy, focal, squared_error };
+[[nodiscard]] LossKind loss_kind(const std::string& name, TaskKind task);  // Throws: Error{configuration} when the loss does not fit the task
+
+struct LossOptions {
+  LossKind kind = LossKind::cross_entropy;
+  double positive_weight = 1;  // binary and multilabel cross entropy
+  double gamma = 2, alpha = 0.75, q = 0.7;
+};
+
+// logits [B, output_width], value [B, label_width], valid [B] bool -> scalar sum. Rows that are not valid may hold anything, NaN included.
+[[nodiscard]] at::Tensor loss_sum(TaskKind task, const LossOptions& options, const at::Tensor& logits, const at::Tensor& value, const at::Tensor& valid);
+
+// Probabilities (regression: the prediction, log(1 + days) scale) [B, output_width], detached.
+[[nodiscard]] at::Tensor probabilities(TaskKind task, const at::Tensor& logits);
+
+}  // namespace tributary

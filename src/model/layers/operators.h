@@ -1,0 +1,52 @@
+// The operators whose weight gradient can wait, and those that PyTorch draws from a hidden generator: all as pure functions.
+// Shapes: B records, T positions, D features in, F features out, h recurrent width. float32 and float64.
+// Weight gradients go to `queue` (never null while gradients are recorded); everything else differentiates as usual.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include "base/key.h"
+#include "model/block.h"
+
+namespace tributary::ops {
+
+// x [..., D], weight [F, D], bias [F] or undefined -> [..., F]
+[[nodiscard]] at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, WeightQueue* queue);
+
+// x [B, T, D], weight [F, D, q], bias [F] -> [B, T + left + right - dilation (q - 1), F]: position i sees x_{i - left}, x_{i - left + dilation}, ...; zeros
+// outside. T + left + right must be at least dilation (q - 1) + 1.
+[[nodiscard]] at::Tensor conv1d(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, std::int64_t dilation, std::int64_t left,
+                                std::int64_t right, WeightQueue* queue);
+
+struct LstmWeights {
+  at::Tensor weight_ih;  // [4h, D], gates i, f, g, o
+  at::Tensor weight_hh;  // [4h, h]
+  at::Tensor bias_ih;    // [4h]
+  at::Tensor bias_hh;    // [4h]
+};
+// One unidirectional layer from a zero state: x [B, T, D] -> [B, T, h].
+[[nodiscard]] at::Tensor lstm(const at::Tensor& x, const LstmWeights& weights, WeightQueue* queue);
+
+// Zeroes elements with probability p and scales the rest by 1 / (1 - p); element i of the contiguous tensor is decided by draw i of the key.
+[[nodiscard]] at::Tensor dropout(const at::Tensor& x, double p, const Key& key, bool training);
+
+// f(x) = max(0, x - alpha(x)) of the dynamic ReLU (eq 15-22): s = mean over the last dim, u = tanh(s d1 + b1) [64], alpha = u D2^T + b2.
+// x [..., F], d1 [64, 1], b1 [64], d2 [F, 64], b2 [F] -> [..., F]
+struct DynamicReluWeights {
+  at::Tensor d1, b1, d2, b2;
+};
+[[nodiscard]] at::Tensor dynamic_relu(const at::Tensor& x, const DynamicReluWeights& weights, WeightQueue* queue);
+
+// Softmax over the last dim of `scores` where `mask` (bool, broadcastable) holds; 0 elsewhere; all 0 where nothing is valid. Finite gradients always.
+[[nodiscard]] at::Tensor masked_softmax(const at::Tensor& scores, const at::Tensor& mask);
+
+// Attention pooling weights over dim 1: softmax_i(v . tanh(W x_i + b)) over valid i. x [B, T, D], mask [B, T] bool -> [B, T]
+struct PoolingWeights {
+  at::Tensor w, b, v;  // [64, D], [64], [1, 64]
+};
+[[nodiscard]] at::Tensor pooling_weights(const at::Tensor& x, const at::Tensor& mask, const PoolingWeights& weights, WeightQueue* queue);
+
+// x with 0 where `mask` (broadcastable) is false, by selection: NaN in padding does not pass, neither does its gradient.
+[[nodiscard]] at::Tensor select_valid(const at::Tensor& x, const at::Tensor& mask);
+
+}  // namespace tributary::ops

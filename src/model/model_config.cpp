@@ -1,0 +1,54 @@
+#include "model/model_config.h"
+
+namespace tributary {
+
+std::vector<Section> sections_of(ModelSettings& s) {
+  return {
+      {"model",
+       {{"family", &s.model.family, "model family", {"lm_hhda"}},
+        {"mode", &s.model.mode, "the sequence: hourly timeline of series, notes and static features", {"timeline"}},
+        {"dropout", &s.model.dropout, "after every LSTM layer and before the heads", {}, 0, 0.95}}},
+      {"text",
+       {{"layers", &s.text.layers, "encoder layers", {}, 1, 128},
+        {"width", &s.text.width, "encoder width d, a multiple of heads", {}, 1, 65536},
+        {"heads", &s.text.heads, "encoder attention heads", {}, 1, 1024},
+        {"intermediate", &s.text.intermediate, "encoder feed-forward width", {}, 1, 262144},
+        {"positions", &s.text.positions, "learned positions; at least data.window_tokens", {}, 8, 65536},
+        {"dropout", &s.text.dropout, "inside the encoder", {}, 0, 0.95},
+        {"freeze", &s.text.freeze, "train the encoder or keep it as it is", {"none", "all"}},
+        {"sentence", &s.text.sentence, "sentence embedding from tokens (eq 5)", {"mean"}},
+        {"paragraph", &s.text.paragraph, "paragraph embedding from sentences", {"mean", "attention"}},
+        {"document", &s.text.document, "document embedding from paragraphs", {"mean", "attention"}}}},
+      {"lstm",
+       {{"layers", &s.lstm.layers, "hierarchical residual LSTM layers", {}, 1, 64},
+        {"width", &s.lstm.width, "recurrent width h", {}, 1, 65536},
+        {"transform", &s.lstm.transform, "residual transform of each layer (eq 6, 9, 10)", {"fc", "conv1d", "self_attention"}},
+        {"kernel", &s.lstm.kernel, "kernel of transform conv1d, odd", {}, 1, 63},
+        {"temporal_attention", &s.lstm.temporal_attention, "add the attention-pooled state to every position"},
+        {"layer_groups", &s.lstm.layer_groups, "sensor groups fed to each layer; empty: all to layer 1"}}},
+      {"cnn",
+       {{"pairs", &s.cnn.pairs, "(kernel, dilation) of each branch (eq 11)"},
+        {"filters", &s.cnn.filters, "filters of each branch", {}, 1, 65536},
+        {"windows", &s.cnn.windows, "max-pooling windows P (eq 12)", {}, 1, 1024},
+        {"fusion", &s.cnn.fusion, "how the branches join the sequence (eq 14)", {"concat", "add"}}}},
+      {"attention",
+       {{"kind", &s.attention.kind, "global attention (eq 23-27)", {"gate", "context", "gate+context"}},
+        {"heads", &s.attention.heads, "heads", {}, 1, 1024},
+        {"head_width", &s.attention.head_width, "width of a head", {}, 1, 65536}}},
+      {"use",
+       {{"hr_lstm", &s.use.hr_lstm, "false: plain stacked LSTM layers (ablation)"},
+        {"dynamic_relu", &s.use.dynamic_relu, "false: plain ReLU (ablation)"},
+        {"global_attention", &s.use.global_attention, "false: none, heads on the masked mean (ablation)"},
+        {"ms_cnn", &s.use.ms_cnn, "false: no convolution branches (ablation)"}}},
+      {"heads",
+       {{"tasks", &s.heads.tasks, "tasks to train; empty: all of the data set"},
+        {"weight", &s.heads.weight, "weight of a task's loss, default 1"},
+        {"loss", &s.heads.loss, "loss of a task: cross_entropy (default), focal, generalised_cross_entropy, squared_error (regression)"},
+        {"positive_weight", &s.heads.positive_weight, "weight on positives of a binary or multi-label task's cross entropy, default 1"},
+        {"focal_gamma", &s.heads.focal_gamma, "gamma of the focal loss", {}, 0, 100},
+        {"focal_alpha", &s.heads.focal_alpha, "alpha of the focal loss (weight of positives)", {}, 0, 1},
+        {"gce_q", &s.heads.gce_q, "q of the generalised cross entropy", {}, 1e-3, 1}}},
+  };
+}
+
+}  // namespace tributary
