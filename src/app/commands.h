@@ -1,0 +1,30 @@
+// The program's subcommands. Each function adds one command (options, help with examples, callback) to its parent; callbacks run on every rank and throw Error.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "base/log.h"
+#include "comm/communicator.h"
+
+namespace tributary {
+
+struct Session {
+  const Communicator& world;
+  Log log;
+};
+
+// tributary shards ...
+void add_shards_synth(CLI::App& shards, const Session& session);
+void add_shards_build(CLI::App& shards, const Session& session);
+void add_shards_inspect(CLI::App& shards, const Session& session);
+void add_shards_verify(CLI::App& shards, const Session& session);
+void add_shards_retokenize(CLI::App& shards, const Session& session);
+// tributary ...
+void add_train(CLI::App& root, const Session& session);
+void add_evaluate(CLI::App& root, const Session& session);
+void add_export(CLI::App& root, const Session& session);
+void add_checkpoint(CLI::App& root, const Session& session);  // ls, verify, diff
+void add_config(CLI::App& root, const Session& session);      // check, show, schema
+void add_version(CLI::App& root, const Session& session);
+
+}  // namespace tributary
