@@ -1,0 +1,7 @@
+#include "comm/gpu.h"
+
+namespace tributary {
+
+GpuSupport gpu_support() { return {}; }
+
+}  // namespace tributary
