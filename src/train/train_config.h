@@ -35,6 +35,7 @@ struct RunConfig {
   std::string max_time;
   std::int64_t watchdog_s = 600;
   std::string ranks = "any";
+  std::string device = "cpu";
 };
 
 inline Section section_of(RunConfig& c) {
@@ -42,7 +43,8 @@ inline Section section_of(RunConfig& c) {
           {{"dir", &c.dir, "run directory: checkpoints, events.jsonl, run.json"},
            {"max_time", &c.max_time, "save and leave with 75 after this long, e.g. 3h50m, 90s; empty: no limit"},
            {"watchdog_s", &c.watchdog_s, "longest wait for another rank before all leave with 76", {}, 5, 1e6},
-           {"ranks", &c.ranks, "refuse any other number of MPI ranks; any: no check"}}};
+           {"ranks", &c.ranks, "refuse any other number of MPI ranks; any: no check"},
+           {"device", &c.device, "what the blocks are computed on; refused at start where it is not there", {"cpu", "cuda"}}}};
 }
 
 struct CheckpointConfig {
