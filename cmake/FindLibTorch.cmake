@@ -38,7 +38,8 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
   set_target_properties(LibTorch::c10 PROPERTIES IMPORTED_LOCATION "${LibTorch_C10_LIBRARY}")
   add_library(LibTorch::cpu SHARED IMPORTED)
   set_target_properties(LibTorch::cpu PROPERTIES IMPORTED_LOCATION "${LibTorch_CPU_LIBRARY}")
-  target_include_directories(LibTorch::cpu SYSTEM INTERFACE "${LibTorch_INCLUDE_DIR}" "${LibTorch_INCLUDE_DIR}/torch/csrc/api/include")
+  # After the system's folders: LibTorch ships headers of other libraries (fmt) in a version of its own, for which no library is linked.
+  target_compile_options(LibTorch::cpu INTERFACE "SHELL:-idirafter ${LibTorch_INCLUDE_DIR}" "SHELL:-idirafter ${LibTorch_INCLUDE_DIR}/torch/csrc/api/include")
   target_link_libraries(LibTorch::cpu INTERFACE LibTorch::c10 Threads::Threads)
   # The wheel keeps the two CUDA libraries that torch_cpu links in folders beside it.
   file(GLOB _beside "${_libtorch}/../nvidia/*/lib" "${_libtorch}/../nvidia/*/*/lib")
