@@ -29,8 +29,16 @@ class Error : public std::runtime_error {
   [[nodiscard]] ErrorKind kind() const { return kind_; }
   [[nodiscard]] int exit_code() const { return static_cast<int>(kind_); }
 
+  // True when every rank of the job throws this error at the same place, so that each can leave in good order; false: the others may be waiting for this one.
+  [[nodiscard]] bool shared() const { return shared_; }
+  Error& mark_shared() {
+    shared_ = true;
+    return *this;
+  }
+
  private:
   ErrorKind kind_;
+  bool shared_ = false;
 };
 
 // Throws Error with a message made by fmt.

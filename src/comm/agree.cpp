@@ -26,7 +26,11 @@ void agree(const Communicator& comm, const std::exception_ptr& failure) {
   const std::string told = comm.broadcast(fmt::format("{} {}", kind, message), first);
   const std::size_t space = told.find(' ');
   const auto agreed_kind = static_cast<ErrorKind>(std::stoi(told.substr(0, space)));
-  throw Error(agreed_kind, comm.size() == 1 ? told.substr(space + 1) : fmt::format("rank {}: {}", first, told.substr(space + 1)));
+  std::array<std::int64_t, 1> differs{message != told.substr(space + 1)};
+  comm.maximum(differs);
+  Error error(agreed_kind, differs[0] == 0 ? told.substr(space + 1) : fmt::format("rank {}: {}", first, told.substr(space + 1)));
+  if (comm.size() == job_size()) error.mark_shared();
+  throw error;
 }
 
 }  // namespace tributary

@@ -82,12 +82,18 @@ MpiRuntime::MpiRuntime(int& argc, char**& argv) {
 
 MpiRuntime::~MpiRuntime() { MPI_Finalize(); }
 
-std::string MpiRuntime::library_version() const {
+std::string mpi_library_version() {
   std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
   int length = 0;
   MPI_Get_library_version(text.data(), &length);
   const std::string version(text.data(), static_cast<std::size_t>(length));
   return version.substr(0, version.find(','));
+}
+
+int job_size() {
+  int size = 1;
+  throw_on(MPI_Comm_size(MPI_COMM_WORLD, &size), "MPI_Comm_size", 0);
+  return size;
 }
 
 void abort_all(int exit_code) {

@@ -20,8 +20,10 @@ class MpiRuntime {
   ~MpiRuntime();  // when an exception is under way and other ranks may not follow, main calls abort_all first
   MpiRuntime(const MpiRuntime&) = delete;
   MpiRuntime& operator=(const MpiRuntime&) = delete;
-  [[nodiscard]] std::string library_version() const;
 };
+
+[[nodiscard]] std::string mpi_library_version();
+[[nodiscard]] int job_size();  // ranks that were started together, whatever communicators were made of them
 
 // Ends every rank of the job with `exit_code`; does not return.
 [[noreturn]] void abort_all(int exit_code);

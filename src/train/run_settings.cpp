@@ -1,0 +1,108 @@
+#include "train/run_settings.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <iterator>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "comm/agree.h"
+
+namespace tributary {
+
+std::vector<Section> sections_of(RunSettings& s) {
+  std::vector<Section> sections = {section_of(s.data)};
+  for (Section& section : sections_of(s.model)) sections.push_back(std::move(section));
+  for (Section& section : {section_of(s.optim), section_of(s.numerics), section_of(s.train), section_of(s.run), section_of(s.checkpoint)})
+    sections.push_back(section);
+  return sections;
+}
+
+std::optional<double> duration_s(const std::string& text) {
+  const auto refuse = [&] { fail(ErrorKind::configuration, "expected a duration such as 3h50m, 90s or 2d (d, h, m, s), found \"{}\"", text); };
+  std::string rest;
+  std::copy_if(text.begin(), text.end(), std::back_inserter(rest), [](unsigned char c) { return std::isspace(c) == 0; });
+  if (rest.empty()) return std::nullopt;
+  double total = 0;
+  std::string_view units = "dhms";  // each at most once, in this order
+  for (const char *at = rest.data(), *end = at + rest.size(); at != end;) {
+    double amount = 0;
+    const auto [after, error] = std::from_chars(at, end, amount, std::chars_format::fixed);
+    if (error != std::errc() || amount < 0) refuse();
+    const char unit = after == end && at == rest.data() ? 's' : after == end ? '?' : *after;
+    const std::size_t place = units.find(unit);
+    if (place == std::string_view::npos) refuse();
+    total += amount * (unit == 'd' ? 86400 : unit == 'h' ? 3600 : unit == 'm' ? 60 : 1);
+    units.remove_prefix(place + 1);
+    at = after == end ? end : after + 1;
+  }
+  return total;
+}
+
+void check_ranks(const RunConfig& run, int ranks) {
+  if (run.ranks == "any" || run.ranks == std::to_string(ranks)) return;
+  fail(ErrorKind::launch, "the configuration asks for {} ranks (run.ranks), {} were started; use mpirun -n {} or --set run.ranks=any", run.ranks, ranks,
+       run.ranks);
+}
+
+void validate(const RunSettings& s) {
+  std::string faults;
+  const auto demand = [&](bool holds, const std::string& fault) {
+    if (!holds) faults += (faults.empty() ? "" : "\n") + fault;
+  };
+  const auto& text = s.model.text;
+  demand(s.train.global_batch % s.train.micro_batch == 0,
+         fmt::format("train.global_batch = {} must be a multiple of train.micro_batch = {}", s.train.global_batch, s.train.micro_batch));
+  demand(s.data.window_stride < s.data.window_tokens,
+         fmt::format("data.window_stride = {} must be less than data.window_tokens = {}, or tokens between windows are lost", s.data.window_stride,
+                     s.data.window_tokens));
+  demand(text.positions >= s.data.window_tokens,
+         fmt::format("data.window_tokens = {} must be at most text.positions = {}", s.data.window_tokens, text.positions));
+  demand(text.width % text.heads == 0, fmt::format("text.width = {} must be a multiple of text.heads = {}", text.width, text.heads));
+  demand(s.model.lstm.kernel % 2 == 1, fmt::format("lstm.kernel = {} must be odd", s.model.lstm.kernel));
+  for (const auto& pair : s.model.cnn.pairs)
+    demand(pair.size() == 2 && pair[0] >= 1 && pair[1] >= 1, "cnn.pairs: each pair is [kernel, dilation], both at least 1");
+  for (const std::string& modality : s.data.leave_out) {
+    const auto known = {"notes", "series", "static", "image"};
+    demand(std::find(known.begin(), known.end(), modality) != known.end(),
+           fmt::format("data.leave_out: expected notes, series, static or image, found \"{}\"", modality));
+  }
+  int ranks = 0;
+  const char* end = s.run.ranks.data() + s.run.ranks.size();
+  const auto [after, error] = std::from_chars(s.run.ranks.data(), end, ranks);
+  demand(s.run.ranks == "any" || (error == std::errc() && after == end && ranks >= 1),
+         fmt::format("run.ranks: expected \"any\" or a number of ranks, found \"{}\"", s.run.ranks));
+  try {
+    static_cast<void>(duration_s(s.run.max_time));
+  } catch (const Error& fault) {
+    demand(false, fmt::format("run.max_time: {}", fault.what()));
+  }
+  if (!faults.empty()) throw Error(ErrorKind::configuration, faults);
+}
+
+LoadedSettings parse_run_settings(std::string_view text, const std::string& file, const std::vector<std::string>& overrides) {
+  LoadedSettings loaded;
+  Configuration configuration(sections_of(loaded.settings));
+  configuration.apply_text(text, file);
+  configuration.apply_overrides(overrides);
+  validate(loaded.settings);
+  loaded.toml = configuration.to_toml();
+  loaded.json = configuration.to_json();
+  loaded.digest = configuration.digest({"run"});
+  return loaded;
+}
+
+LoadedSettings load_run_settings(const Communicator& comm, const std::string& path, const std::vector<std::string>& overrides) {
+  const std::string own = agreed(comm, [&] { return comm.rank() == 0 ? read_file(path) : std::string(); });
+  const std::string text = comm.broadcast(own, 0);
+  return agreed(comm, [&] {
+    LoadedSettings loaded = parse_run_settings(text, path, overrides);
+    check_ranks(loaded.settings.run, comm.size());
+    return loaded;
+  });
+}
+
+}  // namespace tributary

@@ -1,0 +1,22 @@
+// What a run was computed with: for `version`, for run.json, and for exact mode, which refuses a mixture.
+#pragma once
+
+#include <string>
+
+namespace tributary {
+
+struct Versions {
+  std::string program;
+  std::string compiler;
+  std::string libtorch;
+  std::string hdf5;
+  std::string mpi;
+  std::string processor;  // the widest instructions ATen uses here, e.g. AVX2
+  std::string cuda;       // empty: not built in
+  std::string nccl;
+};
+
+[[nodiscard]] Versions collect_versions();
+[[nodiscard]] std::string to_json(const Versions& versions);
+
+}  // namespace tributary
