@@ -13,6 +13,11 @@ struct Session {
   Log log;
 };
 
+// Thrown by a command, on all ranks together, to leave with a code that is no error: 75 (saved; requeue me), 1 (`checkpoint diff` found differences).
+struct ExitCode {
+  int code;
+};
+
 // tributary shards ...
 void add_shards_synth(CLI::App& shards, const Session& session);
 void add_shards_build(CLI::App& shards, const Session& session);

@@ -35,7 +35,8 @@ class Configuration {
   // JSON Schema (2020-12) of the file: types, defaults, limits, allowed values, help.
   [[nodiscard]] std::string schema_json() const;
 
-  // Hex SHA-256 over "section.key = value" lines without those of `exclude`, each "section.key" or a whole "section": equal for equal settings, wherever they came from.
+  // Hex SHA-256 over "section.key = value" lines without those of `exclude`, each "section.key" or a whole "section": equal for equal settings, wherever they
+  // came from.
   [[nodiscard]] std::string digest(const std::vector<std::string>& exclude = {}) const;
 
  private:

@@ -85,10 +85,14 @@ std::string expectation(const Field& field) {
     std::string operator()(const std::int64_t*) const { return "a whole number" + limits(field); }
     std::string operator()(const double*) const { return "a number" + limits(field); }
     std::string operator()(const std::string*) const { return text_choice(field, "a text in quotes"); }
-    std::string operator()(const std::vector<std::string>*) const { return text_choice(field, "a list of texts such as [\"a\", \"b\"]") + (field.allowed.empty() ? "" : ", in a list"); }
+    std::string operator()(const std::vector<std::string>*) const {
+      return text_choice(field, "a list of texts such as [\"a\", \"b\"]") + (field.allowed.empty() ? "" : ", in a list");
+    }
     std::string operator()(const std::vector<std::int64_t>*) const { return "a list such as [1, 2] of whole numbers" + limits(field); }
     std::string operator()(const std::vector<std::vector<std::string>>*) const { return "a list of lists of texts such as [[\"a\", \"b\"], [\"c\"]]"; }
-    std::string operator()(const std::vector<std::vector<std::int64_t>>*) const { return "a list of lists such as [[1, 2], [3, 4]] of whole numbers" + limits(field); }
+    std::string operator()(const std::vector<std::vector<std::int64_t>>*) const {
+      return "a list of lists such as [[1, 2], [3, 4]] of whole numbers" + limits(field);
+    }
     std::string operator()(const std::map<std::string, double>*) const { return "a table such as { name = 0.5 } of numbers" + limits(field); }
     std::string operator()(const std::map<std::string, std::string>*) const { return "a table such as { name = \"a\" } of texts"; }
   };

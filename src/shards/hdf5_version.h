@@ -1,4 +1,4 @@
-// The HDF5 library this process runs with.
+// The HDF5 library of this build.
 #pragma once
 
 #include <string>

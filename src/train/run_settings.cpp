@@ -10,13 +10,14 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "comm/agree.h"
+#include "comm/gpu.h"
 
 namespace tributary {
 
 std::vector<Section> sections_of(RunSettings& s) {
   std::vector<Section> sections = {section_of(s.data)};
   for (Section& section : sections_of(s.model)) sections.push_back(std::move(section));
-  for (Section& section : {section_of(s.optim), section_of(s.numerics), section_of(s.train), section_of(s.run), section_of(s.checkpoint)})
+  for (const Section& section : {section_of(s.optim), section_of(s.numerics), section_of(s.train), section_of(s.run), section_of(s.checkpoint)})
     sections.push_back(section);
   return sections;
 }
@@ -91,7 +92,7 @@ LoadedSettings parse_run_settings(std::string_view text, const std::string& file
   validate(loaded.settings);
   loaded.toml = configuration.to_toml();
   loaded.json = configuration.to_json();
-  loaded.digest = configuration.digest({"run"});
+  loaded.digest = configuration.digest({"run", "checkpoint", "data.shards", "data.verify"});
   return loaded;
 }
 
@@ -101,6 +102,7 @@ LoadedSettings load_run_settings(const Communicator& comm, const std::string& pa
   return agreed(comm, [&] {
     LoadedSettings loaded = parse_run_settings(text, path, overrides);
     check_ranks(loaded.settings.run, comm.size());
+    if (loaded.settings.run.device == "cuda") require_gpu(gpu_support());
     return loaded;
   });
 }

@@ -39,7 +39,7 @@ struct LoadedSettings {
   RunSettings settings;
   std::string toml;    // printout: reading it back gives the same settings
   std::string json;    // for run.json
-  std::string digest;  // of all but [run]: equal for runs that compute the same
+  std::string digest;  // of what decides the numbers: without [run], [checkpoint], data.shards, data.verify
 };
 
 // Text and overrides over the defaults, validated. `file`: how messages call the text.

@@ -12,8 +12,8 @@ struct Versions {
   std::string hdf5;
   std::string mpi;
   std::string processor;  // the widest instructions ATen uses here, e.g. AVX2
-  std::string cuda;       // empty: not built in
-  std::string nccl;
+  bool cuda = false;      // built in
+  std::string nccl;       // empty: not built in
 };
 
 [[nodiscard]] Versions collect_versions();

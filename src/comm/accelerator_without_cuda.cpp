@@ -1,7 +1,0 @@
-#include "comm/accelerator.h"
-
-namespace tributary {
-
-AcceleratorVersions accelerator_versions() { return {}; }
-
-}  // namespace tributary
