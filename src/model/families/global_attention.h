@@ -1,0 +1,14 @@
+// Global attention over the fused sequence: a gate on its elements, a context added to them, or both. Specification, paragraph 10 (eq 23 to 27).
+#pragma once
+
+#include "model/block.h"
+#include "model/families/fusion.h"
+#include "model/families/timeline.h"
+#include "model/model_config.h"
+
+namespace tributary {
+
+// Adds the block; returns where f~ travels.
+[[nodiscard]] FusedNames add_global_attention(BlockList& list, const ModelSettings& settings, const TimelineLayout& layout, const FusedNames& fused);
+
+}  // namespace tributary

@@ -1,0 +1,78 @@
+#include "model/families/hierarchy.h"
+
+#include <optional>
+
+#include "model/families/draft.h"
+#include "model/families/encoder.h"
+
+namespace tributary {
+namespace {
+
+// A set of rows `of` segments: segment[i] is where row i of x [n, d] belongs; -> [segments, d], zero vectors for empty segments.
+at::Tensor segment_mean(const at::Tensor& x, const at::Tensor& segment, std::int64_t segments) {
+  const at::Tensor sums = at::zeros({segments, x.size(1)}, x.options()).index_add(0, segment, x);
+  const at::Tensor counts = at::zeros({segments}, x.options()).index_add_(0, segment, at::ones({segment.size(0)}, x.options()));
+  return sums / counts.clamp_min(1).unsqueeze(1);
+}
+
+// Attention pooling inside each segment.
+at::Tensor segment_attention(const at::Tensor& x, const at::Tensor& segment, std::int64_t segments, const ops::PoolingWeights& pool, WeightQueue* queue) {
+  if (x.size(0) == 0) return at::zeros({segments, x.size(1)}, x.options());
+  const at::Tensor hidden = ops::linear(x, pool.w, pool.b, queue).tanh();
+  const at::Tensor scores = ops::linear(hidden, pool.v, at::Tensor(), queue).squeeze(1);  // [n]
+  const at::Tensor fixed = scores.detach();
+  const at::Tensor highest = at::zeros({segments}, fixed.options()).scatter_reduce(0, segment, fixed, "amax", false);
+  const at::Tensor weights = (scores - highest.index_select(0, segment)).exp();
+  const at::Tensor total = at::zeros({segments}, fixed.options()).index_add(0, segment, weights);
+  const at::Tensor shares = weights / total.index_select(0, segment);
+  return at::zeros({segments, x.size(1)}, x.options()).index_add(0, segment, x * shares.unsqueeze(1));
+}
+
+struct Level {
+  std::optional<PoolingLayer> pool;  // none: the mean
+  [[nodiscard]] at::Tensor operator()(const at::Tensor& x, const at::Tensor& segment, std::int64_t segments, const BlockInput& in) const {
+    return pool ? segment_attention(x, segment, segments, pool->weights(in), in.weights) : segment_mean(x, segment, segments);
+  }
+};
+
+Level add_level(BlockDraft& draft, const std::string& name, const std::string& kind, std::int64_t width) {
+  Level level;
+  if (kind == "attention") level.pool = add_pooling(draft, "hierarchy." + name, width);
+  return level;
+}
+
+// documents [D, d] -> [B, T, d + 1]; a note outside its record's valid hours is not there.
+at::Tensor hourly(const at::Tensor& documents, const NoteTensors& notes, const at::Tensor& valid) {
+  const std::int64_t rows = valid.size(0), steps = valid.size(1);
+  const at::Tensor slots = notes.document_record * steps + notes.document_hour;
+  const at::Tensor counts = at::zeros({rows * steps}, documents.options()).index_add_(0, slots, at::ones({slots.size(0)}, documents.options()));
+  const at::Tensor sums = at::zeros({rows * steps, documents.size(1)}, documents.options()).index_add(0, slots, documents);
+  const at::Tensor means = sums / counts.clamp_min(1).unsqueeze(1);
+  const at::Tensor timeline = at::cat({means, counts.gt(0).to(documents.scalar_type()).unsqueeze(1)}, 1).view({rows, steps, -1});
+  return ops::select_valid(timeline, valid.unsqueeze(2));
+}
+
+}  // namespace
+
+std::string add_note_embedding(BlockList& list, const TextConfig& text, const TimelineLayout& layout, const std::string& hidden) {
+  BlockDraft draft("notes");
+  draft.spec.reads = {BatchField::notes};
+  draft.spec.gives = {"notes.hours"};
+  draft.take(hidden);
+  const Level paragraph = add_level(draft, "paragraph", text.paragraph, text.width);
+  const Level document = add_level(draft, "document", text.document, text.width);
+  add_block(list, std::move(draft), [=, width = text.width](const BlockInput& in) -> std::vector<at::Tensor> {
+    const NoteTensors& notes = in.batch.notes;
+    const at::Tensor valid = note_hours(in.batch, layout);
+    const at::Tensor& tokens = in.taken[0];
+    if (notes.documents() == 0) return {at::zeros({valid.size(0), valid.size(1), width + 1}, tokens.options().requires_grad(false))};
+    const at::Tensor rows = tokens.size(0) == 0 ? notes.token_position : packed_rows(notes.window_lengths, notes.window_ids.size(1), notes.token_position);
+    const at::Tensor sentences = segment_mean(tokens.index_select(0, rows), notes.token_sentence, notes.sentence_paragraph.size(0));
+    const at::Tensor paragraphs = paragraph(sentences, notes.sentence_paragraph, notes.paragraph_document.size(0), in);
+    const at::Tensor documents = document(paragraphs, notes.paragraph_document, notes.documents(), in);
+    return {hourly(documents, notes, valid)};
+  });
+  return "notes.hours";
+}
+
+}  // namespace tributary

@@ -1,0 +1,137 @@
+#include "model/families/record_heads.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace tributary {
+namespace {
+
+std::vector<std::string> names_of(const std::vector<Task>& tasks) {
+  std::vector<std::string> names;
+  for (const Task& task : tasks) names.push_back(task.name);
+  return names;
+}
+
+void require_task(const char* key, const std::string& name, const std::vector<Task>& tasks) {
+  const std::vector<std::string> known = names_of(tasks);
+  if (std::find(known.begin(), known.end(), name) == known.end()) {
+    fail(ErrorKind::configuration, "{}: expected tasks of the data set ({}), found '{}'", key, fmt::join(known, ", "), name);
+  }
+}
+
+void require_tasks(const HeadsConfig& settings, const std::vector<Task>& tasks) {
+  for (const std::string& name : settings.tasks) require_task("heads.tasks", name, tasks);
+  for (const auto& [name, weight] : settings.weight) {
+    require_task("heads.weight", name, tasks);
+    if (weight < 0) fail(ErrorKind::configuration, "heads.weight.{}: expected a number of at least 0, found {}", name, weight);
+  }
+  for (const auto& [name, loss] : settings.loss) require_task("heads.loss", name, tasks);
+  for (const auto& [name, weight] : settings.positive_weight) {
+    require_task("heads.positive_weight", name, tasks);
+    const auto task = std::find_if(tasks.begin(), tasks.end(), [&](const Task& other) { return other.name == name; });
+    if (task->kind != TaskKind::binary && task->kind != TaskKind::multilabel) {
+      fail(ErrorKind::configuration, "heads.positive_weight.{}: expected a binary or multi-label task, found {}", name, name_of(task->kind));
+    }
+    if (weight <= 0) fail(ErrorKind::configuration, "heads.positive_weight.{}: expected a number above 0, found {}", name, weight);
+  }
+}
+
+template <class Value>
+Value value_or(const std::map<std::string, Value>& values, const std::string& key, Value otherwise) {
+  const auto place = values.find(key);
+  return place == values.end() ? otherwise : place->second;
+}
+
+// weight / global count of valid labels; 0 where the step has none.
+double loss_factor(const TaskHead& head, const LeafContext& context) {
+  const double count = head.task < context.label_counts.size() ? context.label_counts[head.task] : 0;
+  return count > 0 ? head.weight / count : 0;
+}
+
+// The pooled vector of f~: attention pooling, or the masked mean where global attention is switched off.
+struct RecordPooling {
+  FusedInput input;
+  PoolingLayer pool;
+  bool attention = true;
+  TimelineLayout layout;
+
+  [[nodiscard]] at::Tensor operator()(const BlockInput& in) const {
+    const FusedSequence sequence = input(in);
+    const at::Tensor valid = valid_hours(in.batch, layout);
+    if (!attention) {
+      const at::Tensor ones = valid.to(sequence.positions.scalar_type());
+      return sequence.weighted_sum(ones / ones.sum(1, true).clamp_min(1));
+    }
+    const ops::PoolingWeights weights = pool.weights(in);
+    const at::Tensor hidden = (sequence.project(weights.w, in.weights) + weights.b).tanh();
+    const at::Tensor scores = ops::linear(hidden, weights.v, at::Tensor(), in.weights).squeeze(2);
+    return sequence.weighted_sum(ops::masked_softmax(scores, valid));
+  }
+};
+
+}  // namespace
+
+std::vector<TaskHead> task_heads(const HeadsConfig& settings, const std::vector<Task>& tasks) {
+  require_tasks(settings, tasks);
+  std::vector<TaskHead> heads;
+  for (std::size_t number = 0; number < tasks.size(); ++number) {
+    const Task& task = tasks[number];
+    if (!settings.tasks.empty() && std::find(settings.tasks.begin(), settings.tasks.end(), task.name) == settings.tasks.end()) continue;
+    TaskHead head;
+    head.task = number;
+    head.weight = value_or(settings.weight, task.name, 1.0);
+    const std::string usual = task.kind == TaskKind::regression ? "squared_error" : "cross_entropy";
+    head.loss.kind = loss_kind(value_or(settings.loss, task.name, usual), task.kind);
+    head.loss.positive_weight = value_or(settings.positive_weight, task.name, 1.0);
+    head.loss.gamma = settings.focal_gamma;
+    head.loss.alpha = settings.focal_alpha;
+    head.loss.q = settings.gce_q;
+    heads.push_back(head);
+  }
+  if (heads.empty()) fail(ErrorKind::configuration, "heads.tasks: expected at least one task, and the data set has none");
+  return heads;
+}
+
+void add_record_heads(BlockList& list, const ModelSettings& settings, const Schema& schema, const std::vector<TaskHead>& heads, const TimelineLayout& layout,
+                      const FusedNames& fused) {
+  BlockDraft draft("heads");
+  draft.spec.reads = {BatchField::labels};
+  RecordPooling pooling;
+  pooling.layout = layout;
+  pooling.input = take_fused(draft, fused);
+  pooling.attention = settings.use.global_attention;
+  if (pooling.attention) pooling.pool = add_pooling(draft, "pool", fused.width);
+  draft.spec.gives = {loss_name, loss_sums_name};
+  list.outputs = {loss_sums_name};
+  std::vector<LinearLayer> layers;
+  std::vector<TaskKind> kinds;
+  for (const TaskHead& head : heads) {
+    const Task& task = schema.tasks[head.task];
+    layers.push_back(add_linear(draft, "record." + task.name, fused.width, task.output_width()));
+    kinds.push_back(task.kind);
+    list.tasks.push_back(head.task);
+    draft.spec.gives.push_back("probability." + task.name);
+    list.outputs.push_back("probability." + task.name);
+  }
+  add_block(list, std::move(draft), [=, dropout = settings.model.dropout](const BlockInput& in) -> std::vector<at::Tensor> {
+    const at::Tensor pooled = ops::dropout(pooling(in), dropout, in.draw_key(0), in.context.training);
+    at::Tensor loss = at::zeros({}, pooled.options().requires_grad(false));
+    std::vector<at::Tensor> sums, probability;
+    for (std::size_t i = 0; i < heads.size(); ++i) {
+      const at::Tensor logits = layers[i](pooled, in);
+      const LabelTensors& labels = in.batch.labels[heads[i].task];
+      const at::Tensor sum = loss_sum(kinds[i], heads[i].loss, logits, labels.value, labels.valid);
+      loss = loss + sum * loss_factor(heads[i], in.context);
+      sums.push_back(sum.detach().to(at::kDouble));
+      probability.push_back(probabilities(kinds[i], logits));
+    }
+    std::vector<at::Tensor> given = {loss, at::stack(sums)};
+    given.insert(given.end(), probability.begin(), probability.end());
+    return given;
+  });
+}
+
+}  // namespace tributary

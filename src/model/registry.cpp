@@ -1,0 +1,22 @@
+#include "model/registry.h"
+
+#include "base/error.h"
+#include "model/families/lm_hhda.h"
+
+namespace tributary {
+
+BlockList build_model(const ModelSettings& settings, const Schema& schema, std::int64_t vocabulary_size) {
+  if (settings.model.family == "lm_hhda") {
+    if (settings.model.mode != "timeline") fail(ErrorKind::configuration, "model.mode: expected 'timeline', found '{}'", settings.model.mode);
+    return lm_hhda(settings, schema, vocabulary_size);
+  }
+  fail(ErrorKind::configuration, "model.family: expected 'lm_hhda', found '{}'", settings.model.family);
+}
+
+void check_window(const ModelSettings& settings, std::int64_t window_tokens) {
+  if (window_tokens > settings.text.positions) {
+    fail(ErrorKind::configuration, "text.positions: expected at least data.window_tokens = {}, found {}", window_tokens, settings.text.positions);
+  }
+}
+
+}  // namespace tributary
