@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <string>
 #include <vector>
 
 #include "model/block.h"
@@ -30,7 +31,7 @@ class GradientSink {
 
 class Engine {
  public:
-  // Keeps references to both. Throws: Error{internal} when a block takes what no earlier block gives or names an unknown parameter.
+  // Keeps references to both. Throws: Error{internal} when a block takes what no earlier block gives, gives what another gives or names an unknown parameter.
   Engine(const BlockList& model, const ParameterLayout& layout);
 
   // Forward and backward of `leaves` in the order of the schedule. `parameters`: the arena.
@@ -42,8 +43,21 @@ class Engine {
   [[nodiscard]] LeafOutput evaluate(const at::Tensor& parameters, const Leaf& leaf) const;
 
  private:
+  friend class LeafRun;
+  struct Wiring {  // a block's names as numbers
+    std::vector<std::size_t> takes, gives;
+    std::vector<std::size_t> parameters;  // entries of the layout
+  };
+  // One detached alias of each parameter for each block that uses it.
+  [[nodiscard]] std::vector<std::vector<at::Tensor>> aliases(const at::Tensor& parameters, bool gradients) const;
+
   const BlockList& model_;
   const ParameterLayout& layout_;
+  std::vector<Wiring> wiring_;        // [blocks]
+  std::vector<std::string> names_;    // of all named tensors
+  std::vector<std::size_t> outputs_;  // as BlockList::outputs
+  std::vector<int> uses_;             // [entries] blocks that use the parameter
+  std::size_t loss_ = 0;              // its number, or names_.size() when no block gives a loss
 };
 
 }  // namespace tributary
