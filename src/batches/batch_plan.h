@@ -1,4 +1,10 @@
 // Which rows form which leaf of a step, and which rank owns it: pure functions of (options, index, step, grid), no messages.
+//
+// The order of an epoch. A part's training rows are cut into blocks of chunk_rows rows. Full blocks of all parts are permuted by a keyed bijection; the at
+// most one partial block of each part follows in part order; the whole sequence of N rows is rotated by a keyed offset. Lane l of M = global_batch /
+// micro_batch owns the contiguous share [l N / M, (l+1) N / M) of it, shuffled inside windows of window_blocks * chunk_rows rows by a keyed bijection. The
+// leaf of lane l at step s of the epoch is the lane's next micro_batch rows. Shares do not end on block borders, so at most M blocks an epoch are read by two
+// lanes. Lane sizes differ by at most one, so only the last step of an epoch can have smaller leaves or fewer than M.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +22,10 @@ struct PlanOptions {
 };
 
 struct LeafPlan {
-  std::int64_t leaf = 0;  // 0 .. M-1, dense: its place in the tree of the step
+  std::int64_t leaf = 0;      // 0 .. M-1, dense: its place in the tree of the step
+  std::int64_t epoch = 0;     // evaluation: 0
+  std::int64_t lane = 0;      // whose blocks it reads; evaluation: 0
+  std::int64_t position = 0;  // of its first row in the lane
   std::vector<RecordPlace> rows;
 };
 
@@ -37,8 +46,8 @@ struct LeafRange {
 
 class BatchPlan {
  public:
-  // Keeps references; both must outlive the plan. Throws: Error{configuration} when global_batch is no multiple of micro_batch,
-  // Error{data} when the training split is empty.
+  // Keeps references; both must outlive the plan. Memory: O(parts).
+  // Throws: Error{configuration} when global_batch is no multiple of micro_batch, Error{data} when the training split is empty.
   BatchPlan(const RecordIndex& index, const std::vector<Task>& tasks, const PlanOptions& options);
 
   [[nodiscard]] std::int64_t steps_per_epoch() const;
@@ -49,10 +58,26 @@ class BatchPlan {
   [[nodiscard]] std::int64_t evaluation_leaves(Split split) const;
   [[nodiscard]] LeafPlan evaluation_leaf(Split split, std::int64_t leaf) const;
 
+  [[nodiscard]] const PlanOptions& options() const { return options_; }
+  [[nodiscard]] std::int64_t window_rows() const { return options_.window_blocks * index_.chunk_rows(); }
+
  private:
+  struct LaneLeaf {  // rows [position, position + rows) of a lane
+    std::int64_t lane = 0, position = 0, rows = 0;
+  };
+  [[nodiscard]] std::int64_t lanes() const { return options_.global_batch / options_.micro_batch; }
+  [[nodiscard]] std::int64_t lane_begin(std::int64_t lane) const;
+  [[nodiscard]] std::int64_t lane_rows(std::int64_t lane) const { return lane_begin(lane + 1) - lane_begin(lane); }
+  [[nodiscard]] std::vector<LaneLeaf> leaves_of_step(std::int64_t step_of_epoch) const;
+  [[nodiscard]] LaneLeaf leaf_of_step(std::int64_t step_of_epoch, std::int64_t leaf) const;
+  void append_rows(std::int64_t epoch, const LaneLeaf& leaf, std::vector<RecordPlace>& rows) const;
+
   const RecordIndex& index_;
   const std::vector<Task>& tasks_;
   PlanOptions options_;
+  std::int64_t rows_ = 0;                  // N
+  std::vector<std::int64_t> full_blocks_;  // [parts + 1] full blocks before a part
+  std::vector<std::int64_t> tail_rows_;    // [parts + 1] rows of partial blocks before a part
 };
 
 }  // namespace tributary

@@ -1,0 +1,52 @@
+// Raw columns to tensors of one leaf: normalised, clipped, imputed, cut into token windows. Pure: the same rows give the same bits anywhere.
+#pragma once
+
+#include <vector>
+
+#include "batches/batch.h"
+#include "batches/data_config.h"
+#include "batches/note_windows.h"
+#include "batches/row_reader.h"
+#include "ingest/tokenizer.h"
+#include "shards/catalogue.h"
+
+namespace tributary {
+
+// Columns a collator of this configuration needs.
+[[nodiscard]] FieldSelection fields_to_read(const Schema& schema, const DataConfig& config);
+
+// Series: x = (value - mean) / deviation limited to +- clip; an hour without a measurement takes the last x of the channel (carry_forward), before the first
+// and with `mean` 0. A series that is absent or left out equals one in which nothing was measured. Hours past a record's steps are 0 everywhere.
+// Static values likewise; what was not observed is 0. Images: byte / 255. Notes: the last notes_per_record notes, the first tokens_per_note tokens of each;
+// notes without tokens are skipped; an hour past the record's steps becomes its last valid hour (0 for a record of no hours).
+class Collator {
+ public:
+  // Throws: Error{configuration} naming the key; Error{data} when the normalisation does not fit the schema.
+  Collator(Schema schema, const Normalisation& normalisation, const SpecialTokens& special, const DataConfig& config);
+
+  // Throws: Error{data} when a block's columns do not fit the schema (part, row).
+  [[nodiscard]] Batch collate(const std::vector<RowRef>& rows) const;
+
+ private:
+  struct Scale {  // x = (value - mean) * inverse
+    std::vector<double> mean, inverse;
+  };
+  [[nodiscard]] static Scale scale_of(const std::vector<ChannelStatistics>& statistics);
+  [[nodiscard]] bool shows(const RowRef& row, Presence bit) const;
+  void check_rows(const std::vector<RowRef>& rows) const;
+  [[nodiscard]] SeriesTensors collate_series(const std::vector<RowRef>& rows, std::size_t group) const;
+  void collate_statics(const std::vector<RowRef>& rows, Batch& batch) const;
+  void collate_presence(const std::vector<RowRef>& rows, Batch& batch) const;
+  [[nodiscard]] NoteTensors collate_notes(const std::vector<RowRef>& rows) const;
+  [[nodiscard]] at::Tensor collate_images(const std::vector<RowRef>& rows) const;
+  [[nodiscard]] LabelTensors collate_labels(const std::vector<RowRef>& rows, std::size_t task) const;
+
+  Schema schema_;
+  SpecialTokens special_;
+  DataConfig config_;
+  Scale statics_;
+  std::vector<Scale> series_;
+  unsigned kept_ = 0;  // Presence bits that are not left out
+};
+
+}  // namespace tributary
