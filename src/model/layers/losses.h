@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <string>
+#include <vector>
 
 #include "shards/schema.h"
 
@@ -14,8 +15,9 @@ enum class LossKind { cross_entropy, generalised_cross_entropy, focal, squared_e
 
 struct LossOptions {
   LossKind kind = LossKind::cross_entropy;
-  double positive_weight = 1;  // binary and multilabel cross entropy
-  double gamma = 2, alpha = 0.75, q = 0.7;
+  double positive_weight = 1;               // binary and multilabel cross entropy
+  double gamma = 2, alpha = 0.75, q = 0.7;  // focal: gamma, and alpha for positives, 1 - alpha for negatives (binary); generalised: q
+  std::vector<double> class_weights = {};   // focal, multiclass: one weight a class; empty: all 1
 };
 
 // logits [B, output_width], value [B, label_width], valid [B] bool -> scalar sum. Rows that are not valid may hold anything, NaN included.

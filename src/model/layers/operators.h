@@ -1,6 +1,7 @@
 // The operators whose weight gradient can wait, and those that PyTorch draws from a hidden generator: all as pure functions.
 // Shapes: B records, T positions, D features in, F features out, h recurrent width. float32 and float64.
-// Weight gradients go to `queue` (never null while gradients are recorded); everything else differentiates as usual.
+// Gradients of weights and biases go to `queue` (never null while gradients are recorded; it must outlive backward), under the very tensors given: pass
+// the block's parameters themselves, not what was computed from them. Everything else differentiates as usual, once.
 #pragma once
 
 #include <ATen/ATen.h>

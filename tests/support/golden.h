@@ -1,0 +1,44 @@
+// Reads the golden files of tests/golden: safetensors, that is 8 bytes of header length, a JSON header, raw little-endian values.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace tributary::testing_support {
+
+// Throws: std::runtime_error when the file is missing or broken.
+inline std::map<std::string, at::Tensor> read_golden(const std::string& name) {
+  const char* source = std::getenv("TRIBUTARY_SOURCE");
+  const std::string path = (source == nullptr ? std::string(".") : std::string(source)) + "/tests/golden/" + name;
+  std::ifstream file(path, std::ios::binary);
+  const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  std::uint64_t header_bytes = 0;
+  if (bytes.size() > sizeof header_bytes) std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
+  const std::uint64_t start = sizeof header_bytes + header_bytes;
+  if (header_bytes == 0 || start > bytes.size()) throw std::runtime_error(path + ": missing or not a safetensors file");
+  const std::map<std::string, at::ScalarType> types{{"F64", at::kDouble}, {"F32", at::kFloat}, {"I64", at::kLong}, {"BOOL", at::kBool}};
+  std::map<std::string, at::Tensor> tensors;
+  const nlohmann::json header = nlohmann::json::parse(bytes.data() + sizeof header_bytes, bytes.data() + start);
+  for (const auto& [key, entry] : header.items()) {
+    if (key == "__metadata__") continue;
+    const auto shape = entry.at("shape").get<std::vector<std::int64_t>>();
+    const auto begin = start + entry.at("data_offsets").at(0).get<std::uint64_t>(), end = start + entry.at("data_offsets").at(1).get<std::uint64_t>();
+    at::Tensor tensor = at::empty(shape, at::TensorOptions(types.at(entry.at("dtype").get<std::string>())));
+    if (end > bytes.size() || end - begin != tensor.nbytes()) throw std::runtime_error(path + ": " + key + " does not fit");
+    if (tensor.nbytes() > 0) std::memcpy(tensor.data_ptr(), bytes.data() + begin, tensor.nbytes());
+    tensors[key] = tensor;
+  }
+  return tensors;
+}
+
+}  // namespace tributary::testing_support
