@@ -27,7 +27,7 @@ struct Normalisation {
 };
 
 struct PartInfo {
-  std::string file;                              // "part-00000.h5"
+  std::string file;                              // "part-00000.h5", beside the catalogue
   std::array<std::int64_t, split_count> rows{};  // train, validation, test; rows of a part stand in this order
   std::uint64_t size_bytes = 0;
   std::vector<std::string> block_digests;  // hex SHA-256 of each 16 MiB
@@ -36,26 +36,35 @@ struct PartInfo {
   [[nodiscard]] std::int64_t total_rows() const { return rows[0] + rows[1] + rows[2]; }
 };
 
+// Valid labels of a task. A multilabel record counts once in `valid` and once in each class it has.
+struct LabelCounts {
+  std::array<std::int64_t, split_count> valid{};
+  std::vector<std::array<std::int64_t, split_count>> classes;  // [classes][split]; empty for regression
+  bool operator==(const LabelCounts&) const = default;
+};
+
 struct Catalogue {
   Schema schema;
   Normalisation normalisation;
   std::int64_t chunk_rows = 64;
   std::vector<PartInfo> parts;
   std::string split_salt;
-  std::string origin;                                            // recipe name or "synth", with its digest
-  std::vector<std::string> vocabulary;                           // one token a line of vocab.txt; empty without notes
-  std::string tokenizer_digest;                                  // names the token group in each part: /tokens/<digest>
-  std::string content_digest;                                    // over the parts' content digests
-  std::vector<std::array<std::int64_t, split_count>> positives;  // per task: valid labels a split (counts), see FORMAT.md
+  std::string origin;                         // recipe name or "synth", with its digest
+  std::vector<std::string> vocabulary;        // one token a line of the vocabulary file; empty without notes
+  std::string vocabulary_file = "vocab.txt";  // beside the catalogue; another name after its tokens were replaced
+  std::string tokenizer_digest;               // names the token group in each part: /tokens/<digest>
+  std::string content_digest;                 // over the parts' content digests (FORMAT.md)
+  std::vector<LabelCounts> label_counts;      // one a task
   [[nodiscard]] std::int64_t rows(Split split) const;
   [[nodiscard]] std::int64_t total_rows() const;
 };
 
-[[nodiscard]] std::string to_json(const Catalogue& catalogue);                                   // without the vocabulary (vocab.txt holds it)
+// Without the vocabulary, which has a file of its own; with a digest over the document, so that an edit by hand or a flipped bit is found.
+[[nodiscard]] std::string to_json(const Catalogue& catalogue);
 [[nodiscard]] Catalogue catalogue_from_json(const std::string& json, const std::string& where);  // Throws: Error{data} naming the key
 
-// Reads <directory>/catalogue.json and vocab.txt. Throws: Error{missing}, Error{data} (wrong version: says both).
+// Reads <directory>/catalogue.json and its vocabulary file. Throws: Error{missing}, Error{data} (wrong version: says both).
 [[nodiscard]] Catalogue load_catalogue(const std::filesystem::path& directory);
-void save_catalogue(const std::filesystem::path& directory, const Catalogue& catalogue);  // vocab.txt first, catalogue.json last
+void save_catalogue(const std::filesystem::path& directory, const Catalogue& catalogue);  // vocabulary first, catalogue.json last
 
 }  // namespace tributary

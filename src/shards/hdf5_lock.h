@@ -1,4 +1,4 @@
-// HDF5 is not thread-safe: whoever calls it, in any folder, holds this lock for the time of the calls.
+// HDF5 is not thread-safe: whoever calls it, in any folder, holds this lock for the time of the calls. The first lock sets the library up.
 #pragma once
 
 #include <mutex>

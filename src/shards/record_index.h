@@ -47,6 +47,8 @@ class RecordIndex {
 };
 
 // Collective: all ranks of `comm`; each part's index is read by one rank and handed to all. Throws on all ranks together: Error{missing, data, io}.
-[[nodiscard]] RecordIndex load_index(const Communicator& comm, const std::filesystem::path& directory, const Catalogue& catalogue, Verify verify);
+// Blocks: while the owner of a part verifies it (about 1 GB/s).
+[[nodiscard]] RecordIndex load_index(const Communicator& comm, const std::filesystem::path& directory, const Catalogue& catalogue, Verify verify,
+                                     const std::filesystem::path& stamp_directory = {});
 
 }  // namespace tributary

@@ -60,6 +60,10 @@ inline constexpr int split_count = 3;
 [[nodiscard]] std::string_view name_of(Split split);
 [[nodiscard]] std::optional<Split> split_named(std::string_view name);  // nullopt for "all"; Throws: Error{configuration} for anything unknown
 
+// Throws: Error{data} naming the first thing a data set cannot hold: a name that is empty, doubled or not of [A-Za-z0-9_.-] (groups and tasks: they name
+// places in the file), a series without hours or channels, hours above 65535, an image with an empty side, more than 64 tasks, a label map that is too short.
+void check_schema(const Schema& schema);
+
 // Presence bits of a record, as stored in its index row.
 enum Presence : std::uint8_t { has_static = 1, has_series = 2, has_notes = 4, has_image = 8 };
 

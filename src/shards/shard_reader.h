@@ -11,7 +11,8 @@
 
 namespace tributary {
 
-// Which columns to load; ids, patient, split, presence and steps always come along.
+// Which columns to load; ids, patient, split, presence and steps always come along. Columns that are not selected, or that the data set lacks, are empty
+// vectors (series and labels keep one entry a group and task); note offsets and hours come with tokens or text.
 struct FieldSelection {
   bool statics = true, series = true, tokens = true, text = false, images = true, labels = true;
 };
@@ -21,8 +22,9 @@ enum class Verify { always, stamp, never };
 
 class ShardReader {
  public:
-  // Opens lazily: a part is opened (and verified) at its first read.
-  ShardReader(std::filesystem::path directory, const Catalogue& catalogue, Verify verify);
+  // Opens lazily: a part is opened (and verified) at its first read; the parts used last stay open. Keeps a copy of the catalogue.
+  // `stamp_directory`: where stamps go when the data set's own folder cannot be written; empty: then every reader verifies again.
+  ShardReader(std::filesystem::path directory, const Catalogue& catalogue, Verify verify, std::filesystem::path stamp_directory = {});
   ~ShardReader();
   ShardReader(ShardReader&&) noexcept;
 

@@ -1,0 +1,255 @@
+#include "shards/catalogue.h"
+
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "shards/part_layout.h"
+
+namespace tributary {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view zero_digest = "0000000000000000000000000000000000000000000000000000000000000000";
+constexpr std::string_view digest_key = "\"self_digest\": \"";
+
+Json json_of(const std::vector<Channel>& channels) {
+  Json list = Json::array();
+  for (const Channel& channel : channels) list.push_back({{"name", channel.name}, {"unit", channel.unit}});
+  return list;
+}
+
+Json json_of(const Schema& schema) {
+  Json series = Json::array(), tasks = Json::array();
+  for (const SeriesGroup& group : schema.series) series.push_back({{"name", group.name}, {"channels", json_of(group.channels)}});
+  for (const Task& task : schema.tasks) tasks.push_back({{"name", task.name}, {"kind", name_of(task.kind)}, {"classes", task.classes}});
+  return {{"steps", schema.steps},
+          {"static", json_of(schema.statics)},
+          {"series", series},
+          {"notes", schema.notes},
+          {"image", {schema.image.channels, schema.image.height, schema.image.width}},
+          {"tasks", tasks}};
+}
+
+Json json_of(const std::vector<ChannelStatistics>& statistics) {
+  Json list = Json::array();
+  for (const ChannelStatistics& s : statistics) list.push_back({{"mean", s.mean}, {"deviation", s.deviation}, {"count", s.count}});
+  return list;
+}
+
+std::string_view missing_policy(const PartColumn& column) {
+  switch (column.field) {
+    case Field::static_values:
+    case Field::series_values:
+      return "0 where observed is 0";
+    case Field::image:
+      return "0 where presence bit 3 is not set";
+    case Field::label_values:
+      return "0 where valid is 0";
+    default:
+      return "never missing";
+  }
+}
+
+// For readers without this program; follows from the schema, so it is written and compared, never parsed.
+Json json_of_fields(const Schema& schema, const std::string& tokenizer_digest) {
+  constexpr std::array<std::string_view, axis_count> axes{"records", "id bytes", "notes", "text bytes", "tokens"};
+  Json list = Json::array();
+  for (const PartColumn& column : part_columns(schema, tokenizer_digest)) {
+    Json shape = {std::string(axes[static_cast<std::size_t>(column.axis)]) + (column.offsets_into ? " + 1" : "")};
+    for (const std::int64_t dim : column.inner) shape.push_back(dim);
+    list.push_back({{"path", column.path}, {"dtype", name_of(column.type)}, {"shape", shape}, {"missing", missing_policy(column)}});
+  }
+  return list;
+}
+
+Json json_of(const PartInfo& part) {
+  return {{"file", part.file},
+          {"rows", part.rows},
+          {"size_bytes", part.size_bytes},
+          {"block_digests", part.block_digests},
+          {"file_digest", part.file_digest},
+          {"content_digest", part.content_digest}};
+}
+
+std::string vocabulary_text(const std::vector<std::string>& vocabulary) {
+  std::string text;
+  for (const std::string& token : vocabulary) text += token + '\n';
+  return text;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+// Names the key that is missing or of another type; the library's own messages cite neither.
+template <class Value>
+Value value_at(const Json& json, const char* key, const std::string& where) {
+  const auto found = json.is_object() ? json.find(key) : json.end();
+  if (!json.is_object() || found == json.end()) fail(ErrorKind::data, "{}: key '{}' is missing", where, key);
+  try {
+    return found->template get<Value>();
+  } catch (const nlohmann::json::exception&) {
+    fail(ErrorKind::data, "{}: key '{}' has an unexpected value", where, key);
+  }
+}
+
+std::vector<Channel> channels_from(const Json& list, const std::string& where) {
+  std::vector<Channel> channels;
+  for (const Json& entry : list) channels.push_back({value_at<std::string>(entry, "name", where), value_at<std::string>(entry, "unit", where)});
+  return channels;
+}
+
+std::vector<ChannelStatistics> statistics_from(const Json& list, const std::string& where) {
+  std::vector<ChannelStatistics> statistics;
+  for (const Json& entry : list)
+    statistics.push_back({value_at<double>(entry, "mean", where), value_at<double>(entry, "deviation", where), value_at<std::int64_t>(entry, "count", where)});
+  return statistics;
+}
+
+Schema schema_from(const Json& json, const std::string& where) {
+  Schema schema;
+  schema.steps = value_at<std::int64_t>(json, "steps", where);
+  schema.statics = channels_from(value_at<Json>(json, "static", where), where + ": static");
+  for (const Json& group : value_at<Json>(json, "series", where))
+    schema.series.push_back({value_at<std::string>(group, "name", where + ": series"), channels_from(value_at<Json>(group, "channels", where), where)});
+  schema.notes = value_at<bool>(json, "notes", where);
+  const auto image = value_at<std::array<std::int64_t, 3>>(json, "image", where);
+  schema.image = {image[0], image[1], image[2]};
+  for (const Json& task : value_at<Json>(json, "tasks", where))
+    schema.tasks.push_back({value_at<std::string>(task, "name", where + ": tasks"), task_kind(value_at<std::string>(task, "kind", where + ": tasks")),
+                            value_at<std::vector<std::string>>(task, "classes", where + ": tasks")});
+  check_schema(schema);
+  return schema;
+}
+
+PartInfo part_from(const Json& json, const std::string& where) {
+  PartInfo part;
+  part.file = value_at<std::string>(json, "file", where);
+  if (part.file.empty() || part.file.find('/') != std::string::npos) fail(ErrorKind::data, "{}: part file '{}' is not beside the catalogue", where, part.file);
+  part.rows = value_at<std::array<std::int64_t, split_count>>(json, "rows", where);
+  part.size_bytes = value_at<std::uint64_t>(json, "size_bytes", where);
+  part.block_digests = value_at<std::vector<std::string>>(json, "block_digests", where);
+  part.file_digest = value_at<std::string>(json, "file_digest", where);
+  part.content_digest = value_at<std::string>(json, "content_digest", where);
+  if (part.rows[0] < 0 || part.rows[1] < 0 || part.rows[2] < 0) fail(ErrorKind::data, "{}: part '{}' has a negative number of rows", where, part.file);
+  return part;
+}
+
+Normalisation normalisation_from(const Json& json, const Schema& schema, const std::string& where) {
+  Normalisation normalisation;
+  normalisation.statics = statistics_from(value_at<Json>(json, "static", where), where + ": static");
+  bool fits = normalisation.statics.size() == schema.statics.size();
+  for (const Json& group : value_at<Json>(json, "series", where)) normalisation.series.push_back(statistics_from(group, where + ": series"));
+  fits = fits && normalisation.series.size() == schema.series.size();
+  for (std::size_t g = 0; fits && g < schema.series.size(); ++g) fits = normalisation.series[g].size() == schema.series[g].channels.size();
+  if (!fits) fail(ErrorKind::data, "{}: does not have one entry a channel", where);
+  return normalisation;
+}
+
+// The digest stands in the document it covers: it is taken with 64 zeros in its place.
+std::size_t digest_place(const std::string& text, const std::string& where) {
+  const std::size_t key = text.rfind(digest_key);
+  if (key == std::string::npos || text.size() < key + digest_key.size() + zero_digest.size()) fail(ErrorKind::data, "{}: key 'self_digest' is missing", where);
+  return key + digest_key.size();
+}
+
+}  // namespace
+
+std::int64_t Catalogue::rows(Split split) const {
+  return std::accumulate(parts.begin(), parts.end(), std::int64_t{0},
+                         [&](std::int64_t sum, const PartInfo& part) { return sum + part.rows[static_cast<std::size_t>(split)]; });
+}
+
+std::int64_t Catalogue::total_rows() const { return rows(Split::train) + rows(Split::validation) + rows(Split::test); }
+
+std::string to_json(const Catalogue& catalogue) {
+  Json series = Json::array(), parts = Json::array(), counts = Json::array();
+  for (const auto& group : catalogue.normalisation.series) series.push_back(json_of(group));
+  for (const PartInfo& part : catalogue.parts) parts.push_back(json_of(part));
+  for (const LabelCounts& task : catalogue.label_counts) counts.push_back({{"valid", task.valid}, {"classes", task.classes}});
+  const Json json = {{"format", "tributary-shards"},
+                     {"format_version", shard_format_version},
+                     {"origin", catalogue.origin},
+                     {"split_salt", catalogue.split_salt},
+                     {"chunk_rows", catalogue.chunk_rows},
+                     {"schema", json_of(catalogue.schema)},
+                     {"fields", json_of_fields(catalogue.schema, catalogue.tokenizer_digest)},
+                     {"normalisation", {{"static", json_of(catalogue.normalisation.statics)}, {"series", series}}},
+                     {"label_counts", counts},
+                     {"tokenizer_digest", catalogue.tokenizer_digest},
+                     {"vocabulary", {{"file", catalogue.vocabulary_file}, {"sha256", sha256_hex(vocabulary_text(catalogue.vocabulary))}}},
+                     {"parts", parts},
+                     {"content_digest", catalogue.content_digest},
+                     {"self_digest", zero_digest}};
+  std::string text = json.dump(1) + '\n';
+  return text.replace(digest_place(text, "catalogue"), zero_digest.size(), sha256_hex(text));
+}
+
+Catalogue catalogue_from_json(const std::string& text, const std::string& where) {
+  Json json;
+  try {
+    json = Json::parse(text);
+  } catch (const nlohmann::json::exception&) {
+    fail(ErrorKind::data, "{}: not a JSON document (damaged?)", where);
+  }
+  if (value_at<std::string>(json, "format", where) != "tributary-shards") fail(ErrorKind::data, "{}: 'format' is not \"tributary-shards\"", where);
+  if (const int version = value_at<int>(json, "format_version", where); version != shard_format_version)
+    fail(ErrorKind::data, "{}: format version {}; this program reads version {}: build the data set again", where, version, shard_format_version);
+  const std::size_t place = digest_place(text, where);
+  if (const std::string told = text.substr(place, zero_digest.size()); sha256_hex(std::string(text).replace(place, zero_digest.size(), zero_digest)) != told)
+    fail(ErrorKind::data, "{}: its content does not match its self_digest: damaged or edited; restore it or build the data set again", where);
+  Catalogue catalogue;
+  catalogue.origin = value_at<std::string>(json, "origin", where);
+  catalogue.split_salt = value_at<std::string>(json, "split_salt", where);
+  catalogue.chunk_rows = value_at<std::int64_t>(json, "chunk_rows", where);
+  if (catalogue.chunk_rows < 1) fail(ErrorKind::data, "{}: chunk_rows is {}; at least 1", where, catalogue.chunk_rows);
+  catalogue.schema = schema_from(value_at<Json>(json, "schema", where), where + ": schema");
+  catalogue.tokenizer_digest = value_at<std::string>(json, "tokenizer_digest", where);
+  if (value_at<Json>(json, "fields", where) != json_of_fields(catalogue.schema, catalogue.tokenizer_digest))
+    fail(ErrorKind::data, "{}: 'fields' names a field that the schema does not have, or lacks one", where);
+  catalogue.normalisation = normalisation_from(value_at<Json>(json, "normalisation", where), catalogue.schema, where + ": normalisation");
+  for (const Json& task : value_at<Json>(json, "label_counts", where)) {
+    LabelCounts counts;
+    counts.valid = value_at<std::array<std::int64_t, split_count>>(task, "valid", where + ": label_counts");
+    counts.classes = value_at<std::vector<std::array<std::int64_t, split_count>>>(task, "classes", where + ": label_counts");
+    catalogue.label_counts.push_back(std::move(counts));
+  }
+  if (catalogue.label_counts.size() != catalogue.schema.tasks.size()) fail(ErrorKind::data, "{}: 'label_counts' does not have one entry a task", where);
+  catalogue.vocabulary_file = value_at<std::string>(value_at<Json>(json, "vocabulary", where), "file", where + ": vocabulary");
+  for (const Json& part : value_at<Json>(json, "parts", where)) catalogue.parts.push_back(part_from(part, where + ": parts"));
+  catalogue.content_digest = value_at<std::string>(json, "content_digest", where);
+  return catalogue;
+}
+
+Catalogue load_catalogue(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / "catalogue.json";
+  std::error_code code;
+  if (!std::filesystem::exists(path, code))
+    fail(ErrorKind::missing, "{}: no such file; a data set is made by `tributary shards synth` or `tributary shards build`", path.string());
+  const std::string text = read_file(path);
+  Catalogue catalogue = catalogue_from_json(text, path.string());
+  if (!catalogue.schema.notes) return catalogue;
+  const std::filesystem::path vocabulary_path = directory / catalogue.vocabulary_file;
+  const std::string vocabulary = read_file(vocabulary_path);
+  if (sha256_hex(vocabulary) != value_at<std::string>(Json::parse(text).at("vocabulary"), "sha256", path.string()))
+    fail(ErrorKind::data, "{}: does not match the digest in {}: damaged or edited", vocabulary_path.string(), path.string());
+  catalogue.vocabulary = lines_of(vocabulary);
+  return catalogue;
+}
+
+void save_catalogue(const std::filesystem::path& directory, const Catalogue& catalogue) {
+  if (catalogue.schema.notes) write_file(directory / catalogue.vocabulary_file, vocabulary_text(catalogue.vocabulary));
+  write_file(directory / "catalogue.json", to_json(catalogue));
+}
+
+}  // namespace tributary

@@ -1,0 +1,224 @@
+#include "shards/column_slab.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <numeric>
+
+#include "base/error.h"
+#include "shards/record_index.h"
+
+namespace tributary {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "canonical bytes are little-endian");
+
+template <class Value>
+std::span<const std::byte> bytes_of_values(const std::vector<Value>& values) {
+  return std::as_bytes(std::span(values));
+}
+
+template <class Value>
+std::vector<std::byte> owned_bytes(const std::vector<Value>& values) {
+  const auto bytes = bytes_of_values(values);
+  return {bytes.begin(), bytes.end()};
+}
+
+std::vector<std::int64_t> lengths_of(const std::vector<std::int64_t>& offsets) {
+  std::vector<std::int64_t> lengths(offsets.empty() ? 0 : offsets.size() - 1);
+  for (std::size_t i = 0; i < lengths.size(); ++i) lengths[i] = offsets[i + 1] - offsets[i];
+  return lengths;
+}
+
+std::vector<std::int64_t> id_lengths(const RecordBlock& block) {
+  std::vector<std::int64_t> lengths;
+  for (const std::string& id : block.ids) lengths.push_back(static_cast<std::int64_t>(id.size()));
+  return lengths;
+}
+
+template <class Value>
+std::vector<std::byte> index_column(const std::vector<IndexRow>& index, Value IndexRow::*member) {
+  std::vector<Value> values;
+  for (const IndexRow& row : index) values.push_back(row.*member);
+  return owned_bytes(values);
+}
+
+// Bytes of a column that the block does not hold in this form.
+std::vector<std::byte> derive(Field field, const RecordBlock& block, const std::vector<IndexRow>& index) {
+  switch (field) {
+    case Field::labels_valid:
+      return index_column(index, &IndexRow::labels_valid);
+    case Field::longest_note:
+      return index_column(index, &IndexRow::longest_note);
+    case Field::notes:
+      return index_column(index, &IndexRow::notes);
+    case Field::steps:
+      return index_column(index, &IndexRow::steps);
+    case Field::tokens:
+      return index_column(index, &IndexRow::tokens);
+    case Field::id_offsets:
+      return owned_bytes(id_lengths(block));
+    case Field::id_bytes: {
+      std::vector<std::byte> bytes;
+      for (const std::string& id : block.ids) bytes.insert(bytes.end(), std::as_bytes(std::span(id)).begin(), std::as_bytes(std::span(id)).end());
+      return bytes;
+    }
+    case Field::note_offsets:
+      return owned_bytes(lengths_of(block.notes.note_offsets));
+    case Field::text_offsets:
+      return owned_bytes(lengths_of(block.notes.text_offsets));
+    case Field::token_offsets:
+      return owned_bytes(lengths_of(block.notes.token_offsets));
+    default:
+      fail(ErrorKind::internal, "column field {} is not derived", static_cast<int>(field));
+  }
+}
+
+// Bytes of a column that lies in the block as it is; a null span with data() == nullptr and no size otherwise.
+bool view(const PartColumn& column, const RecordBlock& block, std::span<const std::byte>& bytes) {
+  switch (column.field) {
+    case Field::patient:
+      bytes = bytes_of_values(block.patient);
+      return true;
+    case Field::presence:
+      bytes = bytes_of_values(block.presence);
+      return true;
+    case Field::split:
+      bytes = bytes_of_values(block.split);
+      return true;
+    case Field::static_values:
+      bytes = bytes_of_values(block.static_values);
+      return true;
+    case Field::static_observed:
+      bytes = bytes_of_values(block.static_observed);
+      return true;
+    case Field::series_values:
+      bytes = bytes_of_values(block.series[column.number].values);
+      return true;
+    case Field::series_observed:
+      bytes = bytes_of_values(block.series[column.number].observed);
+      return true;
+    case Field::note_hour:
+      bytes = bytes_of_values(block.notes.hour);
+      return true;
+    case Field::text:
+      bytes = std::as_bytes(std::span(block.notes.text));
+      return true;
+    case Field::token_ids:
+      bytes = bytes_of_values(block.notes.token_ids);
+      return true;
+    case Field::token_marks:
+      bytes = bytes_of_values(block.notes.token_marks);
+      return true;
+    case Field::image:
+      bytes = bytes_of_values(block.images);
+      return true;
+    case Field::label_values:
+      bytes = bytes_of_values(block.labels[column.number].values);
+      return true;
+    case Field::label_valid:
+      bytes = bytes_of_values(block.labels[column.number].valid);
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::vector<IndexRow> index_rows(const RecordBlock& block) {
+  std::vector<IndexRow> index(static_cast<std::size_t>(block.rows));
+  for (std::size_t r = 0; r < index.size(); ++r) {
+    IndexRow& row = index[r];
+    row.steps = static_cast<std::uint16_t>(block.steps[r]);
+    for (std::size_t t = 0; t < block.labels.size(); ++t) row.labels_valid |= static_cast<std::uint64_t>(block.labels[t].valid[r] != 0) << t;
+    if (block.notes.note_offsets.empty()) continue;
+    const std::int64_t first = block.notes.note_offsets[r], last = block.notes.note_offsets[r + 1];
+    row.notes = static_cast<std::uint16_t>(last - first);
+    std::int64_t longest = 0, sum = 0;
+    for (std::int64_t note = first; note < last; ++note) {
+      const auto n = static_cast<std::size_t>(note);
+      const std::int64_t tokens = block.notes.token_offsets[n + 1] - block.notes.token_offsets[n];
+      longest = std::max(longest, tokens);
+      sum += tokens;
+    }
+    row.tokens = static_cast<std::uint32_t>(sum);
+    row.longest_note = static_cast<std::uint16_t>(std::min<std::int64_t>(longest, 65535));
+  }
+  return index;
+}
+
+std::vector<std::int64_t> running_sum(const std::vector<std::int64_t>& lengths) {
+  std::vector<std::int64_t> sums(lengths.size() + 1, 0);
+  std::inclusive_scan(lengths.begin(), lengths.end(), sums.begin() + 1);
+  return sums;
+}
+
+}  // namespace
+
+ColumnSlab slab_of(const std::vector<PartColumn>& columns, const RecordBlock& block) {
+  ColumnSlab slab;
+  slab.rows = block.rows;
+  const std::vector<IndexRow> index = index_rows(block);
+  for (const PartColumn& column : columns) {
+    std::span<const std::byte> bytes;
+    if (!view(column, block, bytes)) {
+      slab.owned.push_back(derive(column.field, block, index));
+      bytes = slab.owned.back();
+    }
+    slab.bytes.push_back(bytes);
+  }
+  const auto rows = static_cast<std::size_t>(block.rows);
+  auto& records = slab.first_item[static_cast<std::size_t>(Axis::record)];
+  records.resize(rows + 1);
+  std::iota(records.begin(), records.end(), 0);
+  slab.first_item[static_cast<std::size_t>(Axis::id_byte)] = running_sum(id_lengths(block));
+  auto& notes = slab.first_item[static_cast<std::size_t>(Axis::note)];
+  auto& text = slab.first_item[static_cast<std::size_t>(Axis::text_byte)];
+  auto& tokens = slab.first_item[static_cast<std::size_t>(Axis::token)];
+  notes = block.notes.note_offsets.empty() ? std::vector<std::int64_t>(rows + 1, 0) : block.notes.note_offsets;
+  const bool has_notes = !block.notes.text_offsets.empty();
+  for (const std::int64_t note : notes) {
+    text.push_back(has_notes ? block.notes.text_offsets[static_cast<std::size_t>(note)] : 0);
+    tokens.push_back(has_notes ? block.notes.token_offsets[static_cast<std::size_t>(note)] : 0);
+  }
+  return slab;
+}
+
+std::vector<DigestBytes> block_digests(const std::vector<PartColumn>& columns, const ColumnSlab& slab, std::int64_t chunk_rows) {
+  std::vector<DigestBytes> digests;
+  for (std::int64_t first = 0; first < slab.rows; first += chunk_rows) {
+    const auto begin_row = static_cast<std::size_t>(first), end_row = static_cast<std::size_t>(std::min(first + chunk_rows, slab.rows));
+    for (std::size_t c = 0; c < columns.size(); ++c) {
+      const auto& starts = slab.first_item[static_cast<std::size_t>(columns[c].axis)];
+      const std::int64_t item_bytes = columns[c].item_bytes();
+      const auto begin = static_cast<std::size_t>(starts[begin_row] * item_bytes), end = static_cast<std::size_t>(starts[end_row] * item_bytes);
+      digests.push_back(Sha256().update(slab.bytes[c].data() + begin, end - begin).finish());
+    }
+  }
+  return digests;
+}
+
+void ContentDigest::add(std::span<const DigestBytes> blocks) {
+  for (std::size_t i = 0; i < blocks.size(); ++i) columns_[i % columns_.size()].update(blocks[i].data(), blocks[i].size());
+}
+
+std::vector<std::string> ContentDigest::finish() {
+  std::vector<std::string> digests;
+  for (Sha256& column : columns_) digests.push_back(hex(column.finish()));
+  return digests;
+}
+
+std::string part_content_digest(const std::vector<PartColumn>& columns, const std::vector<std::string>& column_digests) {
+  Sha256 sha;
+  for (std::size_t c = 0; c < columns.size(); ++c) sha.update(columns[c].path + " " + column_digests[c] + "\n");
+  return hex(sha.finish());
+}
+
+std::string data_set_content_digest(const std::vector<std::string>& part_digests) {
+  Sha256 sha;
+  for (std::size_t p = 0; p < part_digests.size(); ++p) sha.update(fmt::format("{} {}\n", p, part_digests[p]));
+  return hex(sha.finish());
+}
+
+}  // namespace tributary
