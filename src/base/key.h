@@ -17,7 +17,18 @@ struct Key {
 };
 
 // What a key is for; part of every derivation, so that two uses with equal numbers never meet. The values are frozen: they decide bits.
-enum class Draw : std::uint64_t { dropout = 1, masking = 2, initial = 3, block_order = 4, row_order = 5, synth = 6, epoch_offset = 7, split = 8, patient = 9 };
+enum class Draw : std::uint64_t {
+  dropout = 1,
+  masking = 2,
+  initial = 3,
+  block_order = 4,
+  row_order = 5,
+  synth = 6,
+  epoch_offset = 7,
+  split = 8,
+  patient = 9,
+  bootstrap = 10
+};
 
 [[nodiscard]] Key derive_key(Draw use, std::initializer_list<std::uint64_t> parts);
 [[nodiscard]] Key derive_key(Draw use, std::uint64_t seed, std::string_view name);

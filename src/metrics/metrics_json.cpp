@@ -1,0 +1,61 @@
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "metrics/task_metrics.h"
+
+namespace tributary {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json as_json(const Metric& value) { return value ? Json(*value) : Json("undefined"); }
+
+Json as_json(const NamedMetrics& metrics) {
+  Json json = Json::object();
+  for (const auto& [name, value] : metrics) json[name] = as_json(value);
+  return json;
+}
+
+Json matrix(const std::int64_t* cells, std::size_t width) {
+  Json rows = Json::array();
+  for (std::size_t row = 0; row < width; ++row) rows.push_back(std::vector<std::int64_t>(cells + row * width, cells + (row + 1) * width));
+  return rows;
+}
+
+Json confusion(const TaskMetrics& task) {
+  if (task.kind == TaskKind::binary) return matrix(task.confusion.data(), 2);
+  if (task.kind == TaskKind::multiclass) return matrix(task.confusion.data(), task.classes.size());
+  Json json = Json::object();
+  for (std::size_t k = 0; k < task.classes.size(); ++k) json[task.classes[k]] = matrix(task.confusion.data() + 4 * k, 2);
+  return json;
+}
+
+Json as_json(const TaskMetrics& task) {
+  Json json = {{"kind", name_of(task.kind)}, {"records", task.records}, {"missing_labels", task.missing}};
+  if (task.kind != TaskKind::regression) {
+    json["classes"] = task.classes;
+    json["positives"] = task.positives;
+  }
+  json["metrics"] = as_json(task.values);
+  if (task.kind == TaskKind::binary)
+    json["auroc_interval_95"] = task.auroc_interval ? Json({task.auroc_interval->low, task.auroc_interval->high}) : Json("undefined");
+  for (std::size_t k = 0; k < task.auroc_by_class.size(); ++k) json["auroc_by_class"][task.classes[k]] = as_json(task.auroc_by_class[k]);
+  json["class_prior"] = as_json(task.class_prior);
+  if (task.kind != TaskKind::regression) json["confusion"] = confusion(task);
+  return json;
+}
+
+}  // namespace
+
+std::string shown(const Metric& value) { return value ? fmt::format("{:.4f}", *value) : "undefined"; }
+
+std::string metrics_json(std::span<const TaskMetrics> tasks) {
+  Json by_task = Json::object();
+  for (const TaskMetrics& task : tasks) by_task[task.task] = as_json(task);
+  const Json json = {{"tasks", std::move(by_task)},
+                     {"mean", {{"auroc", as_json(mean_over_tasks(tasks, "auroc"))}, {"auprc", as_json(mean_over_tasks(tasks, "auprc"))}}}};
+  return json.dump(2);
+}
+
+}  // namespace tributary

@@ -1,0 +1,51 @@
+// All metrics of one task from its predictions, as they stand in metrics.json and predictions.csv.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "metrics/scores.h"
+#include "shards/schema.h"
+
+namespace tributary {
+
+using NamedMetrics = std::vector<std::pair<std::string, Metric>>;  // in the order of printing
+
+struct TaskMetrics {
+  std::string task;
+  TaskKind kind = TaskKind::binary;
+  std::vector<std::string> classes;
+  std::int64_t records = 0;             // with a valid label
+  std::int64_t missing = 0;             // without one
+  std::vector<std::int64_t> positives;  // binary: {of the positive class}; multiclass, multilabel: of each class
+  NamedMetrics values;
+  NamedMetrics class_prior;                // the same metrics of a constant prediction: the frequencies (regression: the mean) of these very labels
+  std::optional<Interval> auroc_interval;  // binary: 95 %
+  std::vector<Metric> auroc_by_class;      // multiclass, multilabel
+  // binary: [2, 2], multiclass: [K, K], truth down, prediction across; multilabel: [K, 2, 2].
+  std::vector<std::int64_t> confusion;
+};
+
+// probability [N, output_width] (regression: the prediction), label [N, label_width], valid [N]: row-major; rows that are not valid may hold anything.
+// Values count as they are written in predictions.csv (nine digits), so that anyone can recompute every metric from that file.
+// Throws: Error{numerical} for a probability that is not finite; Error{data} for a label outside the map; Error{internal} when sizes disagree.
+[[nodiscard]] TaskMetrics evaluate_task(const Task& task, std::span<const double> probability, std::span<const double> label,
+                                        std::span<const std::uint8_t> valid);
+
+// The value of that name; undefined when the task has none.
+[[nodiscard]] Metric metric_named(const TaskMetrics& metrics, std::string_view name);
+
+// Mean over the tasks where it is defined.
+[[nodiscard]] Metric mean_over_tasks(std::span<const TaskMetrics> tasks, std::string_view name);
+
+// "0.8312", or "undefined".
+[[nodiscard]] std::string shown(const Metric& value);
+
+// {"tasks": {name: {...}}, "mean": {...}}; undefined values are the string "undefined".
+[[nodiscard]] std::string metrics_json(std::span<const TaskMetrics> tasks);
+
+}  // namespace tributary
