@@ -67,8 +67,13 @@ class LeafRun {
   }
 
   void backward_block(std::size_t b, const at::Tensor& arena) {
+    walk_back(b, blocks_[b], arena);
+    blocks_[b] = {};
+  }
+
+  // In place: the operators hold the address of the block's queue.
+  void walk_back(std::size_t b, BlockRun& run, const at::Tensor& arena) {
     const Engine::Wiring& wiring = engine_.wiring_[b];
-    BlockRun run = std::exchange(blocks_[b], {});
     std::vector<at::Tensor> outputs, output_gradients, inputs;
     for (std::size_t i = 0; i < run.outputs.size(); ++i) {
       if (!run.outputs[i].requires_grad()) continue;
