@@ -33,7 +33,7 @@ void require_tasks(const HeadsConfig& settings, const std::vector<Task>& tasks) 
     require_task("heads.positive_weight", name, tasks);
     const auto task = std::find_if(tasks.begin(), tasks.end(), [&](const Task& other) { return other.name == name; });
     if (task->kind != TaskKind::binary && task->kind != TaskKind::multilabel) {
-      fail(ErrorKind::configuration, "heads.positive_weight.{}: expected a binary or multi-label task, found {}", name, name_of(task->kind));
+      fail(ErrorKind::configuration, "heads.positive_weight: expected binary and multi-label tasks, found '{}', which is neither", name);
     }
     if (weight <= 0) fail(ErrorKind::configuration, "heads.positive_weight.{}: expected a number above 0, found {}", name, weight);
   }
