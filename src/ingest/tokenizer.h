@@ -38,6 +38,9 @@ class Tokenizer {
 
 [[nodiscard]] SpecialTokens special_tokens(const std::vector<std::string>& vocabulary);  // Throws: Error{data}
 
+// The tokens of a vocab.txt: one a line, with or without a carriage return; an empty line at the end is no token.
+[[nodiscard]] std::vector<std::string> vocabulary_from_lines(std::string_view text);
+
 // A vocabulary from word counts: special tokens, single characters (plain and with ##), then the most frequent words (ties: alphabetical) up to `size`.
 [[nodiscard]] std::vector<std::string> vocabulary_from_counts(const std::map<std::string, std::int64_t>& word_counts, std::size_t size);
 

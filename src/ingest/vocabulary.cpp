@@ -28,6 +28,18 @@ SpecialTokens special_tokens(const std::vector<std::string>& vocabulary) {
   return special;
 }
 
+std::vector<std::string> vocabulary_from_lines(std::string_view text) {
+  std::vector<std::string> vocabulary;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    vocabulary.emplace_back(line);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return vocabulary;
+}
+
 std::vector<std::string> vocabulary_from_counts(const std::map<std::string, std::int64_t>& word_counts, std::size_t size) {
   std::vector<std::string> vocabulary(special_names.begin(), special_names.end());
   for (const char c : punctuation) vocabulary.emplace_back(1, c);

@@ -93,6 +93,12 @@ TEST(Vocabulary, holds_special_tokens_characters_and_the_most_frequent_words) {
   EXPECT_EQ(make_ascii_wordpiece(all)->encode("an unknown 12/3 word").ids.size(), 2U + 7 + 2 + 1 + 1 + 4);
 }
 
+TEST(Vocabulary, is_read_from_lines_of_either_kind) {
+  EXPECT_THAT(vocabulary_from_lines("[PAD]\na\r\n##b\n"), ElementsAre("[PAD]", "a", "##b"));
+  EXPECT_THAT(vocabulary_from_lines("a\n\nb"), ElementsAre("a", "", "b"));  // line numbers are token ids: none is skipped
+  EXPECT_TRUE(vocabulary_from_lines("").empty());
+}
+
 TEST(SplitWords, cuts_at_spaces_and_around_punctuation) {
   EXPECT_THAT(split_words("BP 120/80,\tnon-Toxic\x7f\x01ly"), ElementsAre("bp", "120", "/", "80", ",", "non", "-", "toxicly"));
 }
