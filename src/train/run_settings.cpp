@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <iterator>
 
 #include "base/error.h"
@@ -32,7 +33,7 @@ std::optional<double> duration_s(const std::string& text) {
   for (const char *at = rest.data(), *end = at + rest.size(); at != end;) {
     double amount = 0;
     const auto [after, error] = std::from_chars(at, end, amount, std::chars_format::fixed);
-    if (error != std::errc() || amount < 0) refuse();
+    if (error != std::errc() || !std::isfinite(amount) || amount < 0) refuse();
     const char unit = after == end && at == rest.data() ? 's' : after == end ? '?' : *after;
     const std::size_t place = units.find(unit);
     if (place == std::string_view::npos) refuse();
