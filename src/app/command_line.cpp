@@ -11,6 +11,8 @@ namespace tributary {
 // One line a command, in the order of the help. The commands of `tributary shards` go to shards_group(root).
 void add_commands(CLI::App& root, const Session& session) {
   add_shards_synth(shards_group(root), session);
+  add_shards_inspect(shards_group(root), session);
+  add_shards_verify(shards_group(root), session);
   add_config(root, session);
   add_version(root, session);
 }

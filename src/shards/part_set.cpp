@@ -216,7 +216,7 @@ void check_options(const RecordSource& source, const PartRows& rows, const Write
 
 }  // namespace
 
-std::string part_file_name(std::size_t part) { return fmt::format("part-{:05}.h5", part); }
+std::string part_file_name(std::size_t part, const std::string& tag) { return fmt::format("part-{:05}{}{}.h5", part, tag.empty() ? "" : "-", tag); }
 
 Catalogue write_parts(const Communicator& comm, RecordSource& source, const std::filesystem::path& directory, const std::vector<std::string>& files,
                       const WriteOptions& options) {

@@ -16,6 +16,7 @@ namespace tributary {
 [[nodiscard]] Catalogue write_parts(const Communicator& comm, RecordSource& source, const std::filesystem::path& directory,
                                     const std::vector<std::string>& files, const WriteOptions& options);
 
-[[nodiscard]] std::string part_file_name(std::size_t part);  // "part-00007.h5"
+// "part-00007.h5", "part-00007-<tag>.h5"
+[[nodiscard]] std::string part_file_name(std::size_t part, const std::string& tag = {});
 
 }  // namespace tributary

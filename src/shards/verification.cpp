@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <map>
 
 #include "base/digest.h"
 #include "base/error.h"
@@ -71,6 +72,19 @@ void verify_bytes(const std::filesystem::path& path, const PartInfo& part) {
   if (hex(digest.root()) != part.file_digest) fail(ErrorKind::data, "{}: the catalogue's digests of it contradict each other", path.string());
 }
 
+// Throws the first fault of a part.
+void check_part(const std::filesystem::path& directory, const Catalogue& catalogue, std::size_t number) {
+  const PartInfo& info = catalogue.parts[number];
+  verify_part(directory, info, Verify::always);
+  const PartFile part(directory / info.file, catalogue, static_cast<int>(number));
+  const std::vector<std::string> found = content_digests(part, catalogue.chunk_rows);
+  for (std::size_t c = 0; c < found.size(); ++c)
+    if (found[c] != part.stored_digest(c))
+      fail(ErrorKind::data, "{}: {} does not have its content digest", (directory / info.file).string(), part.columns()[c].path);
+  if (part_content_digest(part.columns(), found) != info.content_digest)
+    fail(ErrorKind::data, "{}: does not have the content digest of the catalogue", (directory / info.file).string());
+}
+
 }  // namespace
 
 void verify_part(const std::filesystem::path& directory, const PartInfo& part, Verify verify, const std::filesystem::path& stamp_directory) {
@@ -84,25 +98,25 @@ void verify_part(const std::filesystem::path& directory, const PartInfo& part, V
   if (verify == Verify::stamp && stamp_text(status_of(path), part) == text) leave_stamp(places, text);
 }
 
-std::vector<PartFault> verify_data_set(const std::filesystem::path& directory, const Catalogue& catalogue) {
-  std::vector<PartFault> faults;
-  std::vector<std::string> digests;
-  for (std::size_t p = 0; p < catalogue.parts.size(); ++p) {
-    const PartInfo& info = catalogue.parts[p];
-    digests.push_back(info.content_digest);
+std::vector<PartFault> verify_data_set(const Communicator& comm, const std::filesystem::path& directory, const Catalogue& catalogue) {
+  std::string own;  // "<part>\n<what>\0" of each fault that this rank found
+  for (std::size_t p = static_cast<std::size_t>(comm.rank()); p < catalogue.parts.size(); p += static_cast<std::size_t>(comm.size())) {
     try {
-      verify_part(directory, info, Verify::always);
-      const PartFile part(directory / info.file, catalogue, static_cast<int>(p));
-      const std::vector<std::string> found = content_digests(part, catalogue.chunk_rows);
-      for (std::size_t c = 0; c < found.size(); ++c)
-        if (found[c] != part.stored_digest(c))
-          fail(ErrorKind::data, "{}: {} does not have its content digest", (directory / info.file).string(), part.columns()[c].path);
-      if (part_content_digest(part.columns(), found) != info.content_digest)
-        fail(ErrorKind::data, "{}: does not have the content digest of the catalogue", (directory / info.file).string());
+      check_part(directory, catalogue, p);
     } catch (const Error& error) {
-      faults.push_back({info.file, error.what()});
+      own += std::to_string(p) + '\n' + error.what() + '\0';
     }
   }
+  std::map<std::size_t, std::string> told;
+  for (const std::string& message : comm.all_gather(own))
+    for (std::size_t begin = 0; begin < message.size(); begin = message.find('\0', begin) + 1) {
+      const std::size_t line = message.find('\n', begin);
+      told[std::stoul(message.substr(begin, line - begin))] = message.substr(line + 1, message.find('\0', line) - line - 1);
+    }
+  std::vector<PartFault> faults;
+  for (const auto& [part, what] : told) faults.push_back({catalogue.parts[part].file, what});
+  std::vector<std::string> digests;
+  for (const PartInfo& part : catalogue.parts) digests.push_back(part.content_digest);
   if (data_set_content_digest(digests) != catalogue.content_digest)
     faults.push_back({"catalogue.json", "catalogue.json: its content digest does not follow from those of its parts"});
   return faults;

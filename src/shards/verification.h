@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "comm/communicator.h"
 #include "shards/catalogue.h"
 #include "shards/shard_reader.h"
 
@@ -20,7 +21,8 @@ struct PartFault {
   std::string what;
 };
 
-// Everything: size, block digests, and content digests of every field, of every part. Faults found are returned, at most one a part.
-[[nodiscard]] std::vector<PartFault> verify_data_set(const std::filesystem::path& directory, const Catalogue& catalogue);
+// Everything: size, digests of blocks, content digests of every field, of every part. Returns the first fault of each part that has one.
+// Collective: all ranks of `comm`; parts are dealt to ranks, every rank gets the list.
+[[nodiscard]] std::vector<PartFault> verify_data_set(const Communicator& comm, const std::filesystem::path& directory, const Catalogue& catalogue);
 
 }  // namespace tributary

@@ -90,7 +90,7 @@ TEST_F(DataSet, returns_the_rows_it_was_given_in_pieces_of_any_size) {
       }
     }
   EXPECT_EQ(compared, 5 * (59 + 42));
-  EXPECT_TRUE(verify_data_set(folder_.path() / "set", catalogue).empty());
+  EXPECT_TRUE(verify_data_set(Communicator::self(), folder_.path() / "set", catalogue).empty());
 }
 
 TEST_F(DataSet, works_without_notes_images_or_rows) {
@@ -109,7 +109,7 @@ TEST_F(DataSet, works_without_notes_images_or_rows) {
   RandomSource wordless_source(options);
   expect_equal(second.read(1, 1, 3, everything()), wordless_source.records(1, 1, 3));
   EXPECT_NE(catalogue.content_digest, wordless.content_digest);
-  EXPECT_TRUE(verify_data_set(folder_.path() / "wordless", wordless).empty());
+  EXPECT_TRUE(verify_data_set(Communicator::self(), folder_.path() / "wordless", wordless).empty());
 }
 
 TEST_F(DataSet, loads_only_the_fields_selected) {
