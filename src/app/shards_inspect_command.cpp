@@ -25,8 +25,8 @@ void verify(const Session& session, const std::string& directory) {
     std::fflush(stdout);
   }
   if (!faults.empty())
-    throw Error(ErrorKind::data, fmt::format("{} of {} parts are not what the catalogue tells; the first: {}", faults.size(), catalogue.parts.size(), faults[0].what),
-                directory)
+    throw Error(ErrorKind::data,
+                fmt::format("{} of {} parts are not what the catalogue tells; the first: {}", faults.size(), catalogue.parts.size(), faults[0].what), directory)
         .mark_shared();
 }
 

@@ -54,8 +54,8 @@ std::string channel_line(const std::string& field, const Channel& channel, std::
 
 std::string records_table(const Catalogue& catalogue, const DataSetSummary& summary) {
   const std::int64_t total = catalogue.total_rows();
-  std::string text = fmt::format("{} records in {} parts, chunks of {} rows; made by {}; split salt '{}'\n", total, catalogue.parts.size(), catalogue.chunk_rows,
-                                 catalogue.origin, catalogue.split_salt);
+  std::string text = fmt::format("{} records in {} parts, chunks of {} rows; made by {}; split salt '{}'\n", total, catalogue.parts.size(),
+                                 catalogue.chunk_rows, catalogue.origin, catalogue.split_salt);
   text += fmt::format("content digest {}\n\n", catalogue.content_digest);
   for (int split = 0; split < split_count; ++split) {
     const std::int64_t rows = catalogue.rows(static_cast<Split>(split));
@@ -76,17 +76,18 @@ std::string fields_table(const Catalogue& catalogue, const DataSetSummary& summa
   for (std::size_t g = 0; g < schema.series.size(); ++g)
     for (std::size_t c = 0; c < schema.series[g].channels.size(); ++c)
       text += channel_line(schema.series[g].name, schema.series[g].channels[c], summary.observed[g][c], summary.hours, catalogue.normalisation.series[g][c]);
-  return text + fmt::format("  missing: of records (static), of the records' valid hours (series; {} of at most {} a record on average {:.1f}); mean and deviation: training\n",
-                            summary.hours, schema.steps, static_cast<double>(summary.hours) / static_cast<double>(std::max<std::int64_t>(1, catalogue.total_rows())));
+  return text + fmt::format(
+                    "  missing: of records (static), of the records' valid hours (series; {} in all, of {} a record on average {:.1f}); mean and deviation: "
+                    "training rows\n",
+                    summary.hours, schema.steps, static_cast<double>(summary.hours) / static_cast<double>(std::max<std::int64_t>(1, catalogue.total_rows())));
 }
 
 std::string text_table(const Catalogue& catalogue, const DataSetSummary& summary) {
   if (!catalogue.schema.notes) return {};
   const auto per = [](std::int64_t value, std::int64_t count) { return static_cast<double>(value) / static_cast<double>(std::max<std::int64_t>(1, count)); };
-  return fmt::format(
-      "\n  {:<12} {:>12}   {:.2f} a record\n  {:<12} {:>12}   {:.1f} a note, {} the longest\n  {:<12} {:>12}\n  {:<12} {:>12}   tokenizer {}\n", "notes",
-      summary.notes, per(summary.notes, catalogue.total_rows()), "tokens", summary.tokens, per(summary.tokens, summary.notes), summary.longest_note, "text bytes",
-      summary.text_bytes, "vocabulary", catalogue.vocabulary.size(), catalogue.tokenizer_digest);
+  return fmt::format("\n  {:<12} {:>12}   {:.2f} a record\n  {:<12} {:>12}   {:.1f} a note, {} the longest\n  {:<12} {:>12}\n  {:<12} {:>12}   tokenizer {}\n",
+                     "notes", summary.notes, per(summary.notes, catalogue.total_rows()), "tokens", summary.tokens, per(summary.tokens, summary.notes),
+                     summary.longest_note, "text bytes", summary.text_bytes, "vocabulary", catalogue.vocabulary.size(), catalogue.tokenizer_digest);
 }
 
 std::string labels_table(const Catalogue& catalogue) {
@@ -98,7 +99,8 @@ std::string labels_table(const Catalogue& catalogue) {
     text += fmt::format("    {:<30} {:>14} {:>14} {:>14}\n", "valid", counts.valid[0], counts.valid[1], counts.valid[2]);
     for (std::size_t k = 0; k < counts.classes.size(); ++k) {
       text += fmt::format("    {:<30}", task.classes[k]);
-      for (std::size_t s = 0; s < split_count; ++s) text += fmt::format(" {:>7} {:>4.1f} %", counts.classes[k][s], share(counts.classes[k][s], counts.valid[s]));
+      for (std::size_t s = 0; s < split_count; ++s)
+        text += fmt::format(" {:>7} {:>4.1f} %", counts.classes[k][s], share(counts.classes[k][s], counts.valid[s]));
       text += '\n';
     }
   }

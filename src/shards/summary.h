@@ -14,10 +14,10 @@
 namespace tributary {
 
 struct DataSetSummary {
-  std::array<std::int64_t, 4> with{};              // records with static, series, notes, image (the bits of Presence)
-  std::vector<std::int64_t> static_observed;       // [S] records
+  std::array<std::int64_t, 4> with{};               // records with static, series, notes, image (the bits of Presence)
+  std::vector<std::int64_t> static_observed;        // [S] records
   std::vector<std::vector<std::int64_t>> observed;  // [groups][C] cells of the records' valid hours
-  std::int64_t hours = 0;                          // valid hours of all records
+  std::int64_t hours = 0;                           // valid hours of all records
   std::int64_t notes = 0, tokens = 0, text_bytes = 0, longest_note = 0;
 };
 

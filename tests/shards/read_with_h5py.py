@@ -76,7 +76,7 @@ def check_part(path, number, info, catalogue):
     check_file(path, info)
     with h5py.File(path, "r") as part:
         rows = sum(info["rows"])
-        equal(part.attrs["format"], "tributary-shard", "format")
+        equal(bytes(part.attrs["format"]).decode(), "tributary-shard", "format")
         equal([int(part.attrs[k]) for k in ("format_version", "part", "rows", "chunk_rows")], [1, number, rows, catalogue["chunk_rows"]], "attributes")
         paths = paths_of(part)
         equal(paths, [f["path"] for f in catalogue["fields"]], "fields")
@@ -87,7 +87,7 @@ def check_part(path, number, info, catalogue):
             equal(bool(data.fletcher32) or data.size == 0 or data.chunks is None, True, field["path"] + " checksum")
         digests = [dataset_digest(part, p, rows, catalogue["chunk_rows"]) for p in paths]
         for p, digest in zip(paths, digests):
-            equal(part[p].attrs["content_digest"], digest, p + " content digest")
+            equal(bytes(part[p].attrs["content_digest"]).decode(), digest, p + " content digest")
         equal(list(np.bincount(part["/index/split"][:], minlength=3)), info["rows"], "rows of splits")
         check_records(part, rows, catalogue)
         lines = "".join(f"{p} {d}\n" for p, d in zip(paths, digests))

@@ -11,20 +11,13 @@
 #include "shards/verification.h"
 #include "support/folder.h"
 #include "support/random_source.h"
+#include "support/singleton_mpi.h"
 
 namespace tributary {
 namespace {
 
 using test::RandomSource;
 using test::RandomSourceOptions;
-
-// A unit test runs on one rank of an MPI job of its own.
-const MpiRuntime& runtime() {
-  static int argc = 0;
-  static char** argv = nullptr;
-  static const MpiRuntime mpi(argc, argv);
-  return mpi;
-}
 
 void expect_equal(const RecordBlock& found, const RecordBlock& expected) {
   ASSERT_EQ(found.rows, expected.rows);
@@ -63,7 +56,7 @@ FieldSelection everything() {
 
 class DataSet : public testing::Test {
  protected:
-  void SetUp() override { runtime(); }
+  void SetUp() override { test::start_mpi(); }
   Catalogue write(const RandomSourceOptions& options, const std::string& name = "set") {
     RandomSource source(options);
     return write_shards(Communicator::self(), source, folder_.path() / name, random_write_options(options));
