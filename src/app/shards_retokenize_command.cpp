@@ -1,0 +1,52 @@
+#include <fmt/core.h>
+
+#include <memory>
+
+#include "app/commands.h"
+#include "base/clock.h"
+#include "base/files.h"
+#include "comm/agree.h"
+#include "ingest/tokenizer.h"
+#include "shards/token_rewrite.h"
+
+namespace tributary {
+namespace {
+
+struct RetokenizeCommand {
+  std::string directory;
+  std::string vocabulary;
+};
+
+void retokenize(const Session& session, const RetokenizeCommand& command) {
+  const Stopwatch watch;
+  const std::string own = agreed(session.world, [&] { return session.world.rank() == 0 ? read_file(command.vocabulary) : std::string(); });
+  const std::string lines = session.world.broadcast(own, 0);
+  const auto tokenizer = agreed(session.world, [&] {
+    try {
+      return make_ascii_wordpiece(vocabulary_from_lines(lines));
+    } catch (const Error& error) {
+      throw Error(error.kind(), error.what(), command.vocabulary);
+    }
+  });
+  const auto tokenize = [&tokenizer](std::string_view text) {
+    Encoding encoding = tokenizer->encode(text);
+    return TokenizedText{std::move(encoding.ids), std::move(encoding.marks)};
+  };
+  const Catalogue catalogue = rewrite_tokens(session.world, command.directory, tokenize, tokenizer->vocabulary(), tokenizer->digest());
+  if (session.world.rank() != 0) return;
+  fmt::print("{}: tokens of {} with {} tokens in the vocabulary\n", command.directory, catalogue.tokenizer_digest, catalogue.vocabulary.size());
+  fmt::print("content {}\n{:.2f} s\n", catalogue.content_digest, watch.elapsed_s());
+}
+
+}  // namespace
+
+void add_shards_retokenize(CLI::App& shards, const Session& session) {
+  CLI::App* command = shards.add_subcommand("retokenize", "Replace the tokens of a data set by those of another vocabulary");
+  command->footer("Example:\n  tributary shards retokenize runs/shards --vocab bert/vocab.txt");
+  auto options = std::make_shared<RetokenizeCommand>();
+  command->add_option("DIR", options->directory, "data set")->required();
+  command->add_option("--vocab", options->vocabulary, "vocab.txt: one token a line, with [PAD], [UNK], [CLS], [SEP] and [MASK]")->required();
+  command->callback([&session, options] { retokenize(session, *options); });
+}
+
+}  // namespace tributary
