@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/error.h"
 
 namespace tributary {
@@ -101,28 +100,6 @@ TEST(Vocabulary, is_read_from_lines_of_either_kind) {
 
 TEST(SplitWords, cuts_at_spaces_and_around_punctuation) {
   EXPECT_THAT(split_words("BP 120/80,\tnon-Toxic\x7f\x01ly"), ElementsAre("bp", "120", "/", "80", ",", "non", "-", "toxicly"));
-}
-
-TEST(Tokenizer, reads_at_least_ten_megabytes_a_second) {
-  std::map<std::string, std::int64_t> counts;
-  const std::string sentence = "The patient remains intubated, sedated and on norepinephrine 0.08 mcg/kg/min; lactate 2.4, creatinine 1.3. ";
-  for (const std::string& word : split_words(sentence)) ++counts[word];
-  counts.erase("norepinephrine");  // some words are cut into pieces
-  const auto tokenizer = make_ascii_wordpiece(vocabulary_from_counts(counts, 1000));
-  std::string text;
-  while (text.size() < 4'000'000) text += sentence;
-  double best_s = 1e9;
-  for (int round = 0; round < 3; ++round) {
-    const Stopwatch watch;
-    ASSERT_GT(tokenizer->encode(text).ids.size(), text.size() / 10);
-    best_s = std::min(best_s, watch.elapsed_s());
-  }
-  const double rate = static_cast<double>(text.size()) / 1e6 / best_s;
-  RecordProperty("megabytes_per_second", static_cast<int>(rate));
-  std::printf("tokenizer: %.0f MB/s\n", rate);
-#ifdef NDEBUG
-  EXPECT_GT(rate, 10);
-#endif
 }
 
 }  // namespace
