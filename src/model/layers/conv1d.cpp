@@ -1,3 +1,4 @@
+#include "model/layers/matmul.h"
 #include "model/layers/operators.h"
 #include "model/layers/recorded.h"
 
@@ -25,12 +26,12 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Ten
   const std::int64_t filters = weight.size(0), positions = x.size(1) + window.left + window.right - window.span();
   const at::Tensor matrix = weight.permute({0, 2, 1}).reshape({filters, window.taps * weight.size(1)});  // [F, q * D]
   const at::Tensor columns = columns_of(x, window);
-  return (bias.defined() ? at::addmm(bias, columns, matrix.t()) : at::mm(columns, matrix.t())).view({x.size(0), positions, filters});
+  return product(columns, matrix.t(), bias).view({x.size(0), positions, filters});
 }
 
 at::Tensor weight_product(const at::Tensor& x, const at::Tensor& dy, const Window& window) {
-  const at::Tensor product = at::mm(as_rows(dy).t(), columns_of(x, window));  // [F, q * D]
-  return product.view({dy.size(2), window.taps, x.size(2)}).permute({0, 2, 1}).contiguous();
+  const at::Tensor flat = product(as_rows(dy).t(), columns_of(x, window));  // [F, q * D]
+  return flat.view({dy.size(2), window.taps, x.size(2)}).permute({0, 2, 1}).contiguous();
 }
 
 // The input gradient is itself a convolution: of dy with the kernel turned round.

@@ -1,3 +1,4 @@
+#include "model/layers/matmul.h"
 #include "model/layers/operators.h"
 #include "model/layers/recorded.h"
 
@@ -10,8 +11,8 @@ struct Parts {
 
 Parts forward_parts(const at::Tensor& rows, const DynamicReluWeights& w) {
   const at::Tensor mean = rows.mean(1, true);
-  const at::Tensor hidden = at::addmm(w.b1, mean, w.d1.t()).tanh_();
-  at::Tensor y = at::addmm(w.b2, hidden, w.d2.t());  // alpha
+  const at::Tensor hidden = product(mean, w.d1.t(), w.b1).tanh_();
+  at::Tensor y = product(hidden, w.d2.t(), w.b2);  // alpha
   at::sub_out(y, rows, y);
   return {y.relu_(), mean, hidden};
 }
@@ -31,15 +32,15 @@ struct DynamicRelu : torch::autograd::Function<DynamicRelu> {
     const at::Tensor mean = saved[1], hidden = saved[2], d1 = saved[3], b1 = saved[4], d2 = saved[5], b2 = saved[6];
     const at::Tensor g = at::threshold_backward(as_rows(gradients[0]), as_rows(saved[0]), 0);  // [N, F]; the gradient of alpha is -g
     const Waiting waiting(ctx);
-    if (ctx->needs_input_grad(3)) waiting.add(d2, [g, hidden] { return at::mm(g.t(), hidden).neg_(); });
+    if (ctx->needs_input_grad(3)) waiting.add(d2, [g, hidden] { return product(g.t(), hidden).neg_(); });
     if (ctx->needs_input_grad(4)) waiting.add(b2, [g] { return g.sum(0).neg_(); });
     if (!ctx->needs_input_grad(0) && !ctx->needs_input_grad(1) && !ctx->needs_input_grad(2)) return {{}, {}, {}, {}, {}, {}};
 
-    const at::Tensor dpre = at::tanh_backward(at::mm(g, d2).neg_(), hidden);  // [N, 64]
-    if (ctx->needs_input_grad(1)) waiting.add(d1, [dpre, mean] { return at::mm(dpre.t(), mean); });
+    const at::Tensor dpre = at::tanh_backward(product(g, d2).neg_(), hidden);  // [N, 64]
+    if (ctx->needs_input_grad(1)) waiting.add(d1, [dpre, mean] { return product(dpre.t(), mean); });
     if (ctx->needs_input_grad(2)) waiting.add(b1, [dpre] { return dpre.sum(0); });
     at::Tensor dx;
-    if (ctx->needs_input_grad(0)) dx = at::add(g, at::mm(dpre, d1).div_(static_cast<double>(g.size(1)))).view(gradients[0].sizes());
+    if (ctx->needs_input_grad(0)) dx = at::add(g, product(dpre, d1).div_(static_cast<double>(g.size(1)))).view(gradients[0].sizes());
     return {dx, {}, {}, {}, {}, {}};
   }
 };

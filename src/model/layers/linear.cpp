@@ -1,3 +1,4 @@
+#include "model/layers/matmul.h"
 #include "model/layers/operators.h"
 #include "model/layers/recorded.h"
 
@@ -8,7 +9,7 @@ at::Tensor forward_linear(const at::Tensor& x, const at::Tensor& weight, const a
   std::vector<std::int64_t> shape = x.sizes().vec();
   shape.back() = weight.size(0);
   const at::Tensor rows = as_rows(x);
-  return (bias.defined() ? at::addmm(bias, rows, weight.t()) : at::mm(rows, weight.t())).view(shape);
+  return product(rows, weight.t(), bias).view(shape);
 }
 
 struct Linear : torch::autograd::Function<Linear> {
@@ -25,10 +26,10 @@ struct Linear : torch::autograd::Function<Linear> {
     const at::Tensor &x = saved[0], &weight = saved[1], &bias = saved[2];
     const at::Tensor dy = as_rows(gradients[0]);  // [N, F]
     const Waiting waiting(ctx);
-    if (ctx->needs_input_grad(1)) waiting.add(weight, [dy, x] { return at::mm(dy.t(), as_rows(x)); });
+    if (ctx->needs_input_grad(1)) waiting.add(weight, [dy, x] { return product(dy.t(), as_rows(x)); });
     if (bias.defined() && ctx->needs_input_grad(2)) waiting.add(bias, [dy] { return dy.sum(0); });
     at::Tensor dx;
-    if (ctx->needs_input_grad(0)) dx = at::mm(dy, weight).view(x.sizes());
+    if (ctx->needs_input_grad(0)) dx = product(dy, weight).view(x.sizes());
     return {dx, {}, {}, {}};
   }
 };

@@ -1,4 +1,5 @@
 #include "model/layers/lstm_cell.h"
+#include "model/layers/matmul.h"
 #include "model/layers/operators.h"
 #include "model/layers/recorded.h"
 
@@ -12,6 +13,22 @@ struct Steps {
   at::Tensor c;       // [T + 1, B, h]
   at::Tensor tanh_c;  // [T, B, h]
   at::Tensor h;       // [T + 1, B, h]
+};
+
+// sums += states times one weight matrix, step after step; the matrix is packed once (float32).
+class Recurrence {
+ public:
+  explicit Recurrence(const at::Tensor& matrix) : matrix_(matrix.scalar_type() == at::kFloat ? pack_columns(matrix) : matrix) {}
+  void add(at::Tensor sums, const at::Tensor& states) const {
+    if (sums.scalar_type() == at::kFloat) {
+      multiply_packed(states, matrix_, sums, sums);
+    } else {
+      sums.addmm_(states, matrix_);
+    }
+  }
+
+ private:
+  at::Tensor matrix_;
 };
 
 template <class T>
@@ -35,15 +52,15 @@ Steps run_forward(const at::Tensor& x, const LstmWeights& w) {
   const at::TensorOptions options = x.options().requires_grad(false);
   Steps steps;
   steps.x = x.transpose(0, 1).contiguous();
-  steps.gates = at::addmm(w.bias_ih + w.bias_hh, as_rows(steps.x), w.weight_ih.t()).view({length, records, 4 * width});
+  steps.gates = product(as_rows(steps.x), w.weight_ih.t(), w.bias_ih + w.bias_hh).view({length, records, 4 * width});
   steps.c = at::empty({length + 1, records, width}, options);
   steps.h = at::empty({length + 1, records, width}, options);
   steps.tanh_c = at::empty({length, records, width}, options);
   steps.c.select(0, 0).zero_();
   steps.h.select(0, 0).zero_();
-  const at::Tensor recurrent = w.weight_hh.t();
+  const Recurrence recurrence(w.weight_hh.t());
   for (std::int64_t t = 0; t < length; ++t) {
-    if (t > 0) steps.gates.select(0, t).addmm_(steps.h.select(0, t), recurrent);
+    if (t > 0) recurrence.add(steps.gates.select(0, t), steps.h.select(0, t));
     x.scalar_type() == at::kFloat ? forward_cell<float>(steps, t) : forward_cell<double>(steps, t);
   }
   return steps;
@@ -54,9 +71,10 @@ at::Tensor run_backward(const Steps& steps, const at::Tensor& weight_hh, const a
   at::Tensor dh = dy.transpose(0, 1).clone(at::MemoryFormat::Contiguous);  // [T, B, h], the recurrent part is added as it becomes known
   const at::Tensor dc = at::zeros({dh.size(1), dh.size(2)}, dh.options());
   at::Tensor dgates = at::empty_like(steps.gates);
+  const Recurrence recurrence(weight_hh);
   for (std::int64_t t = dh.size(0) - 1; t >= 0; --t) {
     dh.scalar_type() == at::kFloat ? backward_cell<float>(steps, t, dh, dc, dgates) : backward_cell<double>(steps, t, dh, dc, dgates);
-    if (t > 0) dh.select(0, t - 1).addmm_(dgates.select(0, t), weight_hh);
+    if (t > 0) recurrence.add(dh.select(0, t - 1), dgates.select(0, t));
   }
   return dgates;
 }
@@ -66,7 +84,7 @@ at::Tensor output_of(const Steps& steps) { return steps.h.narrow(0, 1, steps.x.s
 // Sum over steps of dgates[t]^T h[t - 1]; the first step saw zeros.
 at::Tensor recurrent_product(const at::Tensor& dgates, const at::Tensor& h) {
   const std::int64_t later = dgates.size(0) - 1;
-  return at::mm(as_rows(dgates.narrow(0, 1, later)).t(), as_rows(h.narrow(0, 1, later)));
+  return product(as_rows(dgates.narrow(0, 1, later)).t(), as_rows(h.narrow(0, 1, later)));
 }
 
 struct Lstm : torch::autograd::Function<Lstm> {
@@ -86,14 +104,14 @@ struct Lstm : torch::autograd::Function<Lstm> {
     const at::AutoDispatchBelowADInplaceOrView guard;
     const at::Tensor dgates = run_backward(steps, weights[1], gradients[0]);
     const Waiting waiting(ctx);
-    if (ctx->needs_input_grad(1)) waiting.add(weights[0], [dgates, x = steps.x] { return at::mm(as_rows(dgates).t(), as_rows(x)); });
+    if (ctx->needs_input_grad(1)) waiting.add(weights[0], [dgates, x = steps.x] { return product(as_rows(dgates).t(), as_rows(x)); });
     if (ctx->needs_input_grad(2)) waiting.add(weights[1], [dgates, h = steps.h] { return recurrent_product(dgates, h); });
     for (const std::size_t bias : {2, 3}) {
       if (ctx->needs_input_grad(bias + 1)) waiting.add(weights[bias], [dgates] { return as_rows(dgates).sum(0); });
     }
     at::Tensor dx;
     if (ctx->needs_input_grad(0)) {
-      dx = at::mm(as_rows(dgates), weights[0]).view(steps.x.sizes()).transpose(0, 1).contiguous();
+      dx = product(as_rows(dgates), weights[0]).view(steps.x.sizes()).transpose(0, 1).contiguous();
     }
     return {dx, {}, {}, {}, {}, {}};
   }

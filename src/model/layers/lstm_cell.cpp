@@ -1,116 +1,119 @@
 #include "model/layers/lstm_cell.h"
 
-#include <algorithm>
-#include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "model/layers/vectorised.h"
 
 namespace tributary {
 namespace {
 
-constexpr int lanes = 16;  // cells computed together; a shorter rest is padded to it, so that no cell sees other instructions
+constexpr std::int64_t lanes = 16;  // cells computed together; a shorter rest is padded to it, so that no cell sees other instructions
 
-// exp(x) - 1 = scale * p + (scale - 1): p = expm1(r), r in [-ln 2 / 2, ln 2 / 2], scale = 2^k. Rounding by the 1.5 * 2^23 trick, ln 2 in two parts.
-// Coefficients: near-minimax for (expm1(r) - r - r^2 / 2) / r^3 on that interval.
-struct SplitExp {
-  float scale, p;
+// Values of `lanes` cells. Passed by reference only: how a vector travels by value depends on the processor a file is compiled for.
+template <class T>
+struct Lanes {
+  typedef T Vector __attribute__((vector_size(lanes * sizeof(T))));
+  Vector v = {};
+  TRIBUTARY_INLINE Lanes() = default;
+  TRIBUTARY_INLINE Lanes(const T* from, std::int64_t count) { std::memcpy(&v, from, static_cast<std::size_t>(count) * sizeof(T)); }
+  TRIBUTARY_INLINE void give(T* to, std::int64_t count) const { std::memcpy(to, &v, static_cast<std::size_t>(count) * sizeof(T)); }
 };
+using Floats = Lanes<float>::Vector;
+using Bits = Lanes<std::uint32_t>::Vector;
 
-TRIBUTARY_INLINE SplitExp split_exp(float x) {
+TRIBUTARY_INLINE void clamp(Floats& x, float limit) {  // lets NaN through
+  x = x < -limit ? Floats{} - limit : x;
+  x = x > limit ? Floats{} + limit : x;
+}
+
+// exp(x) = scale * p + scale, scale = 2^k, p = exp(r) - 1 with r in [-ln 2 / 2, ln 2 / 2]. Rounding by the 1.5 * 2^23 trick, ln 2 in two parts;
+// coefficients near-minimax for (exp(r) - 1 - r) / r^2 on that interval.
+TRIBUTARY_INLINE void split_exp(const Floats& x, Floats& scale, Floats& p) {
   constexpr float magic = 12582912.0F;
-  const float shifted = x * 1.44269504F + magic;
-  const float k = shifted - magic;
-  const float r = (x - k * 0.693359375F) + k * 2.12194440e-4F;
-  float series = 1.98756915e-4F;
-  series = series * r + 1.39819995e-3F;
+  const Floats shifted = x * 1.44269504F + magic;
+  const Floats k = shifted - magic;
+  const Floats r = (x - k * 0.693359375F) + k * 2.12194440e-4F;
+  Floats series = r * 1.98756915e-4F + 1.39819995e-3F;
   series = series * r + 8.33345205e-3F;
   series = series * r + 4.16657962e-2F;
   series = series * r + 1.66666657e-1F;
   series = series * r + 5.00000000e-1F;
-  return {std::bit_cast<float>((std::bit_cast<std::uint32_t>(shifted) + 127U) << 23U), series * (r * r) + r};
+  p = series * (r * r) + r;
+  const Bits exponent = (reinterpret_cast<Bits>(shifted) + 127U) << 23U;
+  scale = reinterpret_cast<Floats>(exponent);
 }
 
-TRIBUTARY_INLINE float clamped(float x, float limit) {  // lets NaN through
-  const float low = x < -limit ? -limit : x;
-  return low > limit ? limit : low;
+TRIBUTARY_INLINE void sigmoid(Floats& x) {
+  Floats scale, p;
+  x = -x;
+  clamp(x, 87.0F);
+  split_exp(x, scale, p);
+  x = 1.0F / (1.0F + (scale * p + scale));
 }
 
-TRIBUTARY_INLINE float sigmoid(float x) {
-  const SplitExp e = split_exp(clamped(-x, 87.0F));
-  return 1.0F / (1.0F + (e.scale * e.p + e.scale));
+TRIBUTARY_INLINE void hyperbolic_tangent(Floats& x) {
+  Floats scale, p;
+  x = x + x;
+  clamp(x, 20.0F);
+  split_exp(x, scale, p);
+  const Floats less_one = scale * p + (scale - 1.0F);
+  x = less_one / (less_one + 2.0F);
 }
 
-TRIBUTARY_INLINE float hyperbolic_tangent(float x) {
-  const SplitExp e = split_exp(clamped(x + x, 20.0F));
-  const float q = e.scale * e.p + (e.scale - 1.0F);
-  return q / (q + 2.0F);
+TRIBUTARY_INLINE void sigmoid(Lanes<double>::Vector& x) {
+  for (std::int64_t j = 0; j < lanes; ++j) x[j] = 1 / (1 + std::exp(-x[j]));
 }
 
-TRIBUTARY_INLINE double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
-TRIBUTARY_INLINE double hyperbolic_tangent(double x) { return std::tanh(x); }
+TRIBUTARY_INLINE void hyperbolic_tangent(Lanes<double>::Vector& x) {
+  for (std::int64_t j = 0; j < lanes; ++j) x[j] = std::tanh(x[j]);
+}
 
-// `lanes` cells: i, f, g, o point at their gates.
+// gate: the first of `count` cells' input gates; the other gates follow at distance `width`.
 template <class T>
-TRIBUTARY_INLINE void forward_lanes(T* i, T* f, T* g, T* o, const T* c_before, T* c, T* tanh_c, T* h) {
-  for (int j = 0; j < lanes; ++j) {
-    const T gate_i = sigmoid(i[j]), gate_f = sigmoid(f[j]), gate_g = hyperbolic_tangent(g[j]), gate_o = sigmoid(o[j]);
-    const T state = gate_f * c_before[j] + gate_i * gate_g;
-    const T squashed = hyperbolic_tangent(state);
-    i[j] = gate_i;
-    f[j] = gate_f;
-    g[j] = gate_g;
-    o[j] = gate_o;
-    c[j] = state;
-    tanh_c[j] = squashed;
-    h[j] = gate_o * squashed;
-  }
+TRIBUTARY_INLINE void forward_lanes(std::int64_t count, std::int64_t width, T* gate, const T* c_before, T* c, T* tanh_c, T* h) {
+  Lanes<T> i(gate, count), f(gate + width, count), g(gate + 2 * width, count), o(gate + 3 * width, count), state(c_before, count), squashed, out;
+  sigmoid(i.v);
+  sigmoid(f.v);
+  hyperbolic_tangent(g.v);
+  sigmoid(o.v);
+  state.v = f.v * state.v + i.v * g.v;
+  squashed.v = state.v;
+  hyperbolic_tangent(squashed.v);
+  out.v = o.v * squashed.v;
+  i.give(gate, count);
+  f.give(gate + width, count);
+  g.give(gate + 2 * width, count);
+  o.give(gate + 3 * width, count);
+  state.give(c, count);
+  squashed.give(tanh_c, count);
+  out.give(h, count);
 }
 
 template <class T>
-TRIBUTARY_INLINE void backward_lanes(const T* i, const T* f, const T* g, const T* o, const T* c_before, const T* tanh_c, const T* dh, T* dc, T* di, T* df,
-                                     T* dg, T* d_o) {
-  for (int j = 0; j < lanes; ++j) {
-    const T state = dc[j] + dh[j] * o[j] * (1 - tanh_c[j] * tanh_c[j]);
-    di[j] = state * g[j] * i[j] * (1 - i[j]);
-    df[j] = state * c_before[j] * f[j] * (1 - f[j]);
-    dg[j] = state * i[j] * (1 - g[j] * g[j]);
-    d_o[j] = dh[j] * tanh_c[j] * o[j] * (1 - o[j]);
-    dc[j] = state * f[j];
-  }
+TRIBUTARY_INLINE void backward_lanes(std::int64_t count, std::int64_t width, const T* gate, const T* c_before, const T* tanh_c, const T* dh, T* dc, T* dgate) {
+  const Lanes<T> i(gate, count), f(gate + width, count), g(gate + 2 * width, count), o(gate + 3 * width, count), before(c_before, count),
+      squashed(tanh_c, count), out(dh, count), later(dc, count);
+  Lanes<T> state, di, df, dg, d_o, earlier;
+  state.v = later.v + out.v * o.v * (1 - squashed.v * squashed.v);
+  di.v = state.v * g.v * i.v * (1 - i.v);
+  df.v = state.v * before.v * f.v * (1 - f.v);
+  dg.v = state.v * i.v * (1 - g.v * g.v);
+  d_o.v = out.v * squashed.v * o.v * (1 - o.v);
+  earlier.v = state.v * f.v;
+  di.give(dgate, count);
+  df.give(dgate + width, count);
+  dg.give(dgate + 2 * width, count);
+  d_o.give(dgate + 3 * width, count);
+  earlier.give(dc, count);
 }
-
-template <class T>
-struct Lanes {
-  T at[lanes] = {};
-  TRIBUTARY_INLINE void take(const T* from, std::int64_t count) { std::copy_n(from, count, at); }
-  TRIBUTARY_INLINE void give(T* to, std::int64_t count) const { std::copy_n(at, count, to); }
-};
 
 template <class T>
 TRIBUTARY_INLINE void forward_rows(std::int64_t rows, std::int64_t width, T* gates, const T* c_before, T* c, T* tanh_c, T* h) {
   for (std::int64_t row = 0; row < rows; ++row, gates += 4 * width, c_before += width, c += width, tanh_c += width, h += width) {
     std::int64_t at = 0;
-    for (; at + lanes <= width; at += lanes) {
-      T* gate = gates + at;
-      forward_lanes(gate, gate + width, gate + 2 * width, gate + 3 * width, c_before + at, c + at, tanh_c + at, h + at);
-    }
-    if (const std::int64_t rest = width - at; rest > 0) {
-      Lanes<T> i, f, g, o, before, now, squashed, out;
-      i.take(gates + at, rest);
-      f.take(gates + width + at, rest);
-      g.take(gates + 2 * width + at, rest);
-      o.take(gates + 3 * width + at, rest);
-      before.take(c_before + at, rest);
-      forward_lanes(i.at, f.at, g.at, o.at, before.at, now.at, squashed.at, out.at);
-      i.give(gates + at, rest);
-      f.give(gates + width + at, rest);
-      g.give(gates + 2 * width + at, rest);
-      o.give(gates + 3 * width + at, rest);
-      now.give(c + at, rest);
-      squashed.give(tanh_c + at, rest);
-      out.give(h + at, rest);
-    }
+    for (; at + lanes <= width; at += lanes) forward_lanes(lanes, width, gates + at, c_before + at, c + at, tanh_c + at, h + at);
+    if (at < width) forward_lanes(width - at, width, gates + at, c_before + at, c + at, tanh_c + at, h + at);
   }
 }
 
@@ -118,29 +121,8 @@ template <class T>
 TRIBUTARY_INLINE void backward_rows(std::int64_t rows, std::int64_t width, const T* gates, const T* c_before, const T* tanh_c, const T* dh, T* dc, T* dgates) {
   for (std::int64_t row = 0; row < rows; ++row, gates += 4 * width, dgates += 4 * width, c_before += width, tanh_c += width, dh += width, dc += width) {
     std::int64_t at = 0;
-    for (; at + lanes <= width; at += lanes) {
-      const T* gate = gates + at;
-      T* out = dgates + at;
-      backward_lanes(gate, gate + width, gate + 2 * width, gate + 3 * width, c_before + at, tanh_c + at, dh + at, dc + at, out, out + width, out + 2 * width,
-                     out + 3 * width);
-    }
-    if (const std::int64_t rest = width - at; rest > 0) {
-      Lanes<T> i, f, g, o, before, squashed, in, state, di, df, dg, d_o;
-      i.take(gates + at, rest);
-      f.take(gates + width + at, rest);
-      g.take(gates + 2 * width + at, rest);
-      o.take(gates + 3 * width + at, rest);
-      before.take(c_before + at, rest);
-      squashed.take(tanh_c + at, rest);
-      in.take(dh + at, rest);
-      state.take(dc + at, rest);
-      backward_lanes(i.at, f.at, g.at, o.at, before.at, squashed.at, in.at, state.at, di.at, df.at, dg.at, d_o.at);
-      di.give(dgates + at, rest);
-      df.give(dgates + width + at, rest);
-      dg.give(dgates + 2 * width + at, rest);
-      d_o.give(dgates + 3 * width + at, rest);
-      state.give(dc + at, rest);
-    }
+    for (; at + lanes <= width; at += lanes) backward_lanes(lanes, width, gates + at, c_before + at, tanh_c + at, dh + at, dc + at, dgates + at);
+    if (at < width) backward_lanes(width - at, width, gates + at, c_before + at, tanh_c + at, dh + at, dc + at, dgates + at);
   }
 }
 

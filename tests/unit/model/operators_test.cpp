@@ -1,9 +1,9 @@
 #include "model/layers/operators.h"
+#include "model/layers/matmul.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <random>
 
 #include "base/error.h"
 #include "unit/model/gradients.h"
@@ -86,6 +86,40 @@ TEST(WeightProducts, of_a_weight_used_twice_are_both_counted) {
   const Function reference = [](const Tensors& t, WeightQueue*) { return at::linear(at::tanh(at::linear(t.at("x"), t.at("w"))), t.at("w")); };
   const Tensors inputs{{"x", numbers({4, 3}, 1)}, {"w", numbers({3, 3}, 2)}};
   expect_close(evaluate(inputs, ours), evaluate(inputs, reference), 1e-12);
+}
+
+TEST(Product, equals_the_exact_one_for_all_shapes_and_strides_in_single_precision) {
+  int compared = 0;
+  for (const std::int64_t m : {0, 1, 5, 12, 13, 29}) {
+    for (const std::int64_t k : {0, 1, 33, 300, 520}) {
+      for (const std::int64_t n : {1, 31, 32, 70}) {
+        const at::Tensor a = numbers({m, k}, 1, 1, at::kFloat), b = numbers({k, n}, 2, 1, at::kFloat), bias = numbers({n}, 3, 1, at::kFloat);
+        const at::Tensor turned_a = a.t().contiguous().t(), turned_b = b.t().contiguous().t();
+        const at::Tensor exact = at::mm(a.to(at::kDouble), b.to(at::kDouble)), plain = ops::product(a, b);
+        EXPECT_LE(difference(plain, exact), 2e-6) << m << " " << k << " " << n;
+        EXPECT_LE(difference(ops::product(a, b, bias), exact + bias.to(at::kDouble)), 2e-6);
+        EXPECT_TRUE(plain.equal(ops::product(turned_a, b)));
+        EXPECT_TRUE(plain.equal(ops::product(a, turned_b)));
+        ++compared;
+      }
+    }
+  }
+  EXPECT_EQ(compared, 120);
+}
+
+TEST(Product, gives_a_row_the_same_bits_whatever_rows_stand_beside_it) {
+  const at::Tensor a = numbers({29, 300}, 1, 1, at::kFloat), b = numbers({300, 70}, 2, 1, at::kFloat), all = ops::product(a, b);
+  for (std::int64_t row = 0; row < 29; ++row) EXPECT_TRUE(ops::product(a.narrow(0, row, 1), b).equal(all.narrow(0, row, 1))) << row;
+}
+
+TEST(Linear, in_single_precision_is_as_near_to_the_exact_values_as_rounding_allows) {
+  const Tensors inputs{{"x", numbers({3, 7, 40}, 1, 1, at::kFloat)}, {"weight", numbers({5, 40}, 2, 1, at::kFloat)}, {"bias", numbers({5}, 3, 1, at::kFloat)}};
+  Tensors wide;
+  for (const auto& [name, tensor] : inputs) wide[name] = tensor.to(at::kDouble);
+  const Evaluation single = evaluate(inputs, our_linear), exact = evaluate(wide, our_linear);
+  ASSERT_EQ(single.value.scalar_type(), at::kFloat);
+  EXPECT_LE(difference(single.value, exact.value), 2e-6);
+  for (const auto& [name, gradient] : exact.gradients) EXPECT_LE(difference(single.gradients.at(name), gradient), 5e-6) << name;
 }
 
 struct Shape {

@@ -1,0 +1,44 @@
+#include "model/layers/matmul.h"
+
+#include "base/error.h"
+#include "model/layers/matmul_kernel.h"
+
+namespace tributary::ops {
+
+at::Tensor pack_columns(const at::Tensor& b) {
+  const std::int64_t depth = b.size(0), columns = b.size(1), panels = (columns + panel_columns - 1) / panel_columns;
+  at::Tensor packed = at::empty({panels, depth, panel_columns}, b.options().requires_grad(false));
+  const std::int64_t full = columns / panel_columns;
+  if (full > 0) packed.narrow(0, 0, full).copy_(b.narrow(1, 0, full * panel_columns).reshape({depth, full, panel_columns}).transpose(0, 1));
+  if (full < panels) {
+    const at::Tensor last = packed.select(0, full).zero_();
+    last.narrow(1, 0, columns - full * panel_columns).copy_(b.narrow(1, full * panel_columns, columns - full * panel_columns));
+  }
+  return packed;
+}
+
+void multiply_packed(const at::Tensor& a, const at::Tensor& packed, const at::Tensor& start, const at::Tensor& c) {
+  const bool one_row = start.defined() && start.dim() == 1;
+  check(a.stride(0) == 1 || a.stride(1) == 1, "multiply_packed: both strides of a are above 1");
+  check(packed.size(1) == a.size(1) && c.size(0) == a.size(0) && c.stride(1) == 1, "multiply_packed: shapes do not fit");
+  multiply_packed({.m = a.size(0),
+                   .n = c.size(1),
+                   .k = a.size(1),
+                   .a = a.const_data_ptr<float>(),
+                   .a_row = a.stride(0),
+                   .a_column = a.stride(1),
+                   .packed = packed.const_data_ptr<float>(),
+                   .start = start.defined() ? start.const_data_ptr<float>() : nullptr,
+                   .start_row = start.defined() && !one_row ? start.stride(0) : 0,
+                   .c = c.data_ptr<float>(),
+                   .c_row = c.stride(0)});
+}
+
+at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
+  if (a.scalar_type() != at::kFloat) return bias.defined() ? at::addmm(bias, a, b) : at::mm(a, b);
+  at::Tensor c = at::empty({a.size(0), b.size(1)}, a.options().requires_grad(false));
+  multiply_packed(a.stride(0) == 1 || a.stride(1) == 1 ? a : a.contiguous(), pack_columns(b), bias, c);
+  return c;
+}
+
+}  // namespace tributary::ops

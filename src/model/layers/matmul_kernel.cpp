@@ -1,0 +1,144 @@
+#include "model/layers/matmul_kernel.h"
+
+#include <algorithm>
+
+#include "model/layers/vectorised.h"
+
+namespace tributary::ops {
+namespace {
+
+constexpr int lanes = 16;
+constexpr std::int64_t k_block = 256;  // a panel's slice of it, 32 KiB, stays in the first-level cache
+constexpr int most_rows = 12;
+using Vector = float __attribute__((vector_size(lanes * sizeof(float)), aligned(sizeof(float))));
+
+// One tile: `Rows` rows of c by `Vectors` vectors of columns, held in registers over all k.
+struct Tile {
+  std::int64_t k;
+  const float* a;
+  std::int64_t a_row, a_column;
+  const float* b;      // [k, panel_columns]
+  const float* start;  // null: zeros
+  std::int64_t start_row;
+  float* c;
+  std::int64_t c_row;
+};
+
+template <int Rows, int Vectors>
+TRIBUTARY_INLINE void run_tile(const Tile& t) {
+  Vector sum[Rows][Vectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) sum[r][v] = t.start == nullptr ? Vector{} : *reinterpret_cast<const Vector*>(t.start + r * t.start_row + v * lanes);
+  }
+  const float* a = t.a;
+  const float* b = t.b;
+  const std::int64_t a_row = t.a_row, a_column = t.a_column;
+  for (std::int64_t k = 0; k < t.k; ++k, a += a_column, b += panel_columns) {
+    Vector row[Vectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) row[v] = *reinterpret_cast<const Vector*>(b + v * lanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+      for (int v = 0; v < Vectors; ++v) sum[r][v] += a[r * a_row] * row[v];
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < Vectors; ++v) *reinterpret_cast<Vector*>(t.c + r * t.c_row + v * lanes) = sum[r][v];
+  }
+}
+
+template <int Rows, int Vectors>
+TRIBUTARY_INLINE void run_rows(std::int64_t rows, Tile tile) {
+  if (rows == Rows) {
+    for (int at = 0; at < panel_columns; at += Vectors * lanes) {
+      run_tile<Rows, Vectors>(tile);
+      tile.b += Vectors * lanes;
+      tile.c += Vectors * lanes;
+      if (tile.start != nullptr) tile.start += Vectors * lanes;
+    }
+  } else if constexpr (Rows > 1) {
+    run_rows<Rows - 1, Vectors>(rows, tile);
+  }
+}
+
+// What a processor's registers hold: rows of a tile by vectors of 16 floats.
+struct Kernel {
+  std::int64_t rows;
+  void (*run)(std::int64_t rows, const Tile& tile);
+};
+
+#if defined(__x86_64__)
+__attribute__((target("arch=x86-64-v4"))) void run_v4(std::int64_t rows, const Tile& tile) { run_rows<most_rows, 2>(rows, tile); }
+__attribute__((target("arch=x86-64-v3"))) void run_v3(std::int64_t rows, const Tile& tile) { run_rows<6, 1>(rows, tile); }
+#endif
+void run_plain(std::int64_t rows, const Tile& tile) { run_rows<2, 1>(rows, tile); }
+
+Kernel choose_kernel() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512cd")) {
+    return {most_rows, run_v4};
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) return {6, run_v3};
+#endif
+  return {2, run_plain};
+}
+
+// A panel at the right edge has fewer columns than the kernel writes: it works on a full-width copy.
+void run_edge(const Kernel& kernel, std::int64_t rows, std::int64_t columns, Tile tile) {
+  alignas(64) float start[most_rows * panel_columns] = {}, c[most_rows * panel_columns];
+  float* const out = tile.c;
+  const std::int64_t out_row = tile.c_row;
+  for (std::int64_t r = 0; tile.start != nullptr && r < rows; ++r) std::copy_n(tile.start + r * tile.start_row, columns, start + r * panel_columns);
+  tile.start = start;
+  tile.start_row = panel_columns;
+  tile.c = c;
+  tile.c_row = panel_columns;
+  kernel.run(rows, tile);
+  for (std::int64_t r = 0; r < rows; ++r) std::copy_n(c + r * panel_columns, columns, out + r * out_row);
+}
+
+void run_block(const Kernel& kernel, const ProductView& v, std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t depth) {
+  const float* a = v.a + row * v.a_row + k * v.a_column;
+  std::int64_t a_row = v.a_row, a_column = v.a_column;
+  alignas(64) float turned[k_block * most_rows];
+  if (a_column != 1) {  // a transposed factor: its rows' neighbours in memory stand beside each other in the copy
+    for (std::int64_t i = 0; i < depth; ++i) std::copy_n(a + i * a_column, rows, turned + i * rows);
+    a = turned;
+    a_row = 1;
+    a_column = rows;
+  }
+  for (std::int64_t column = 0; column < v.n; column += panel_columns) {
+    const float* start = v.start == nullptr ? nullptr : v.start + row * v.start_row + column;
+    std::int64_t start_row = v.start_row;
+    float* c = v.c + row * v.c_row + column;
+    if (k > 0) {
+      start = c;
+      start_row = v.c_row;
+    }
+    const Tile tile{depth, a, a_row, a_column, v.packed + (column * v.k + k * panel_columns), start, start_row, c, v.c_row};
+    const std::int64_t columns = std::min(panel_columns, v.n - column);
+    columns == panel_columns ? kernel.run(rows, tile) : run_edge(kernel, rows, columns, tile);
+  }
+}
+
+}  // namespace
+
+void multiply_packed(const ProductView& v) {
+  static const Kernel kernel = choose_kernel();
+  const std::int64_t blocks = (v.m + kernel.rows - 1) / kernel.rows;
+  for (std::int64_t k = 0; k < std::max<std::int64_t>(v.k, 1); k += k_block) {
+    const std::int64_t depth = std::min(k_block, v.k - k);
+    for (std::int64_t block = 0; block < blocks; ++block) {  // nearly equal: 16 rows are 8 + 8, not 12 + 4
+      const std::int64_t row = block * v.m / blocks;
+      run_block(kernel, v, row, (block + 1) * v.m / blocks - row, k, depth);
+    }
+  }
+}
+
+}  // namespace tributary::ops

@@ -1,0 +1,23 @@
+// The kernel below matmul.h, on plain pointers.
+#pragma once
+
+#include <cstdint>
+
+namespace tributary::ops {
+
+inline constexpr std::int64_t panel_columns = 32;
+
+struct ProductView {
+  std::int64_t m, n, k;
+  const float* a;
+  std::int64_t a_row, a_column;  // strides; one of them is 1
+  const float* packed;           // [panels, K, 32]
+  const float* start;            // null: zeros
+  std::int64_t start_row;        // 0: one row for all
+  float* c;
+  std::int64_t c_row;
+};
+
+void multiply_packed(const ProductView& view);
+
+}  // namespace tributary::ops
