@@ -3,6 +3,9 @@
 #include "app/commands.h"
 #include "base/files.h"
 #include "comm/agree.h"
+#include "model/registry.h"
+#include "model/report.h"
+#include "shards/catalogue.h"
 #include "train/run_settings.h"
 
 namespace tributary {
@@ -12,6 +15,7 @@ struct Options {
   std::string path;
   std::vector<std::string> overrides;
   bool origin = false;
+  bool parameters = false;
 };
 
 std::shared_ptr<Options> add_options(CLI::App& command) {
@@ -19,6 +23,13 @@ std::shared_ptr<Options> add_options(CLI::App& command) {
   command.add_option("CONFIG", options->path, "configuration file (TOML)")->required();
   command.add_option("--set", options->overrides, "section.key=value in place of the file's; may be given several times")->allow_extra_args(false);
   return options;
+}
+
+// The model's parts for the data set that the settings name.
+std::string parameters_of(const RunSettings& settings) {
+  const Catalogue catalogue = load_catalogue(settings.data.shards);
+  const BlockList model = build_model(settings.model, catalogue.schema, static_cast<std::int64_t>(catalogue.vocabulary.size()));
+  return parameter_table(make_layout(model.parameters));
 }
 
 void show(const Session& session, const Options& options) {
@@ -30,7 +41,7 @@ void show(const Session& session, const Options& options) {
     configuration.apply_text(text, options.path);
     configuration.apply_overrides(options.overrides);
     validate(settings);
-    if (session.world.rank() == 0) fmt::print("{}", configuration.to_toml(options.origin));
+    if (session.world.rank() == 0) fmt::print("{}", options.parameters ? parameters_of(settings) : configuration.to_toml(options.origin));
   });
 }
 
@@ -48,6 +59,7 @@ void add_show(CLI::App& config, const Session& session) {
   command->footer("Example:\n  tributary config show launch/configs/quickstart.toml --set optim.learning_rate=3e-4 --origin");
   const auto options = add_options(*command);
   command->add_flag("--origin", options->origin, "say beside each value where it comes from: default, file:line or --set");
+  command->add_flag("--parameters", options->parameters, "print instead how many parameters each part of the model has (needs data.shards)");
   command->callback([&session, options] { show(session, *options); });
 }
 
