@@ -38,6 +38,9 @@ std::string library_words() {
   return entries.size() == 1 ? entries.front() : entries.front() + ": " + entries.back();
 }
 
+// Before main, so before MPI: a library that is set up later lets MPI_Finalize flush all open files, abandoned ones too, and crashes there.
+const bool set_up_before_mpi = (set_up_once(), true);
+
 int close_file(std::int64_t id) { return H5Fclose(id); }
 int close_dataset(std::int64_t id) { return H5Dclose(id); }
 int close_space(std::int64_t id) { return H5Sclose(id); }

@@ -30,11 +30,34 @@ Hyperslab slab_at(const PartColumn& column, std::int64_t first, std::int64_t cou
   return slab;
 }
 
+// When the disk is full in a collective call, HDF5 leaves ranks that did not meet the failure in a barrier for ever. So a team asks before it writes.
+void need_space(const std::filesystem::path& path, std::int64_t bytes) {
+  constexpr std::int64_t margin_bytes = 2 << 20;
+  std::error_code code;
+  const std::filesystem::space_info space = std::filesystem::space(path.parent_path(), code);
+  if (!code && space.available < static_cast<std::uintmax_t>(bytes + margin_bytes))
+    fail(ErrorKind::io, "{}: {} bytes free, {} needed for the next rows; free some space or choose another folder", path.string(), space.available,
+         bytes + margin_bytes);
+}
+
+// Most that the columns can take for so many bytes of content: each started chunk is written whole.
+std::int64_t growth_bytes(const std::vector<PartColumn>& columns, std::int64_t chunk_rows, bool growable) {
+  std::int64_t bytes = 0;
+  for (const PartColumn& column : columns)
+    if (is_growable(column) == growable) bytes += 2 * chunk_of(column, chunk_rows)[0] * column.item_bytes();
+  return bytes;
+}
+
 }  // namespace
 
 PartWriter::PartWriter(const Communicator& team, const std::filesystem::path& path, const std::vector<PartColumn>& columns, std::int64_t rows,
                        std::int64_t chunk_rows, std::int64_t part_number)
     : team_(team), columns_(columns), rows_(rows), chunk_rows_(chunk_rows), digest_(columns.size()) {
+  together(team_, [&] {  // the chunks of datasets by record are written, empty, when these are made
+    std::int64_t bytes = growth_bytes(columns_, chunk_rows, false);
+    for (const PartColumn& column : columns_) bytes += is_growable(column) ? 0 : rows * column.item_bytes();
+    if (team_.size() > 1) need_space(path, bytes);
+  });
   together(team_, [&] { file_.emplace(Hdf5File::create(path, &team_)); });
   together(team_, [&] {
     file_->set_attribute("format", "tributary-shard");
@@ -101,6 +124,14 @@ void PartWriter::write_column(std::size_t c, const ColumnSlab& slab, const Share
 
 void PartWriter::write(const ColumnSlab& slab) {
   const Share share = share_round(slab);
+  if (team_.size() > 1) {
+    together(team_, [&] {
+      std::int64_t bytes = growth_bytes(columns_, chunk_rows_, true);
+      for (const PartColumn& column : columns_)
+        if (is_growable(column)) bytes += share.total[static_cast<std::size_t>(column.axis)] * column.item_bytes();
+      need_space(file_->name(), bytes);
+    });
+  }
   for (std::size_t c = 0; c < columns_.size(); ++c) together(team_, [&] { write_column(c, slab, share); });
   for (std::size_t a = 0; a < written_.size(); ++a) written_[a] += share.total[a];
 }
