@@ -15,6 +15,8 @@ void add_commands(CLI::App& root, const Session& session) {
   add_shards_verify(shards_group(root), session);
   add_shards_retokenize(shards_group(root), session);
   add_shards_build(shards_group(root), session);
+  add_export(root, session);
+  add_checkpoint(root, session);
   add_config(root, session);
   add_version(root, session);
 }

@@ -1,0 +1,153 @@
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "app/commands.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/version.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/directory.h"
+#include "checkpoint/serving/export.h"
+#include "comm/agree.h"
+#include "ingest/tokenizer.h"
+#include "model/registry.h"
+#include "train/run_settings.h"
+
+namespace tributary {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  std::string checkpoint, out, metrics;
+};
+
+Json channels_json(const std::vector<Channel>& channels, const std::vector<ChannelStatistics>& statistics) {
+  Json list = Json::array();
+  for (std::size_t c = 0; c < channels.size(); ++c) {
+    list.push_back({{"name", channels[c].name}, {"unit", channels[c].unit}, {"mean", statistics[c].mean}, {"deviation", statistics[c].deviation}});
+  }
+  return list;
+}
+
+Json tasks_json(const Schema& schema, const std::vector<std::size_t>& tasks) {
+  Json list = Json::array();
+  for (const std::size_t t : tasks) {
+    list.push_back({{"name", schema.tasks[t].name}, {"kind", name_of(schema.tasks[t].kind)}, {"classes", schema.tasks[t].classes}});
+  }
+  return list;
+}
+
+// What a server does to a record before the model sees it; `Collator` is the reference.
+Json preprocessing_json(const Catalogue& catalogue, const DataConfig& data) {
+  const Schema& schema = catalogue.schema;
+  Json document = {{"steps", schema.steps}, {"step_hours", 1}, {"clip", data.clip}, {"imputation", data.imputation}, {"leave_out", data.leave_out}};
+  document["normalisation"] = "x = (value - mean) / deviation, limited to +- clip; not observed: imputation (series), 0 (static)";
+  document["delta"] = "hours since the channel's last measurement, min(., 48) / 48; 1 if never measured";
+  document["static"] = channels_json(schema.statics, catalogue.normalisation.statics);
+  document["series"] = Json::array();
+  for (std::size_t g = 0; g < schema.series.size(); ++g) {
+    document["series"].push_back({{"name", schema.series[g].name}, {"channels", channels_json(schema.series[g].channels, catalogue.normalisation.series[g])}});
+  }
+  document["image"] = {{"channels", schema.image.channels}, {"height", schema.image.height}, {"width", schema.image.width}, {"scale", 1.0 / 255}};
+  if (schema.notes) {
+    const SpecialTokens special = special_tokens(catalogue.vocabulary);
+    document["notes"] = {{"tokenizer", "lower-case ASCII WordPiece"},
+                         {"tokenizer_digest", catalogue.tokenizer_digest},
+                         {"vocabulary", "vocab.txt"},
+                         {"special", {{"pad", special.pad}, {"unknown", special.unknown}, {"cls", special.cls}, {"sep", special.sep}, {"mask", special.mask}}},
+                         {"window_tokens", data.window_tokens},
+                         {"window_stride", data.window_stride},
+                         {"notes_per_record", data.notes_per_record},
+                         {"tokens_per_note", data.tokens_per_note}};
+  }
+  return document;
+}
+
+Json config_json(const CheckpointHead& head, RunSettings& settings, const BlockList& model, const ParameterLayout& layout) {
+  const Configuration architecture(sections_of(settings.model));
+  return {{"format", "tributary-model"},
+          {"version", 1},
+          {"program", program_version()},
+          {"step", head.state.step},
+          {"parameters", layout.trainable_count()},
+          {"vocabulary_size", head.catalogue.vocabulary.size()},
+          {"architecture", Json::parse(architecture.to_json())},
+          {"tasks", tasks_json(head.catalogue.schema, model.tasks)},
+          {"checkpoint_digest", head.manifest.content_digest()},
+          {"data_digest", head.catalogue.content_digest}};
+}
+
+std::string metrics_text(const CheckpointHead& head, const Options& options) {
+  std::string text;
+  if (head.state.has_best) text += fmt::format("Best validation value: {:.6g} at step {}.\n", head.state.best_value, head.state.best_step);
+  if (!head.state.validations.empty()) {
+    text += "\n| step | validation |\n|---:|---:|\n";
+    for (const Validation& v : head.state.validations) text += fmt::format("| {} | {:.6g} |\n", v.step, v.value);
+  }
+  if (!options.metrics.empty()) {
+    try {
+      text += fmt::format("\nEvaluation (`{}`):\n\n```json\n{}\n```\n", std::filesystem::path(options.metrics).filename().string(),
+                          Json::parse(read_file(options.metrics)).dump(1));
+    } catch (const Json::exception& error) {
+      fail(ErrorKind::data, "{}: not JSON: {}", options.metrics, error.what());
+    }
+  }
+  return text.empty() ? "Not evaluated yet.\n" : text;
+}
+
+std::string card(const CheckpointHead& head, const Options& options, const RunSettings& settings, const BlockList& model, const ParameterLayout& layout) {
+  const Catalogue& catalogue = head.catalogue;
+  std::string tasks;
+  for (const std::size_t t : model.tasks) tasks += fmt::format("- `{}` ({})\n", catalogue.schema.tasks[t].name, name_of(catalogue.schema.tasks[t].kind));
+  return fmt::format(
+      "# Model card\n\n"
+      "Family `{}`, {} trainable parameters, trained for {} steps with Tributary {}.\n\n"
+      "## Tasks\n{}\n"
+      "## Data\nOrigin: {}. Records: {} train, {} validation, {} test, split by patient. Content digest `{}`.\n\n"
+      "## Metrics\n{}\n"
+      "## Use\n"
+      "`model.safetensors` holds the weights, `config.json` the architecture, `preprocessing.json` what is done to a record first. The model was fitted to the "
+      "data\n"
+      "named above; on other patients, hospitals or coding habits it must be evaluated anew. Not a medical device; not for decisions about patients.\n",
+      settings.model.model.family, layout.trainable_count(), head.state.step, head.manifest.program, tasks, catalogue.origin, catalogue.rows(Split::train),
+      catalogue.rows(Split::validation), catalogue.rows(Split::test), catalogue.content_digest, metrics_text(head, options));
+}
+
+void run_export(const Session& session, const Options& options) {
+  const auto path = agreed(session.world, [&] { return resolve_checkpoint(options.checkpoint); });
+  const CheckpointHead head = open_checkpoint(session.world, path);
+  RunSettings settings = agreed(session.world, [&] { return parse_run_settings(head.config_toml, (path / config_file).string(), {}).settings; });
+  const BlockList model =
+      agreed(session.world, [&] { return build_model(settings.model, head.catalogue.schema, static_cast<std::int64_t>(head.catalogue.vocabulary.size())); });
+  const ParameterLayout layout = make_layout(model.parameters);
+  const LoadedTensors tensors = load_tensors(session.world, head, layout, std::nullopt);
+  agreed(session.world, [&] {
+    if (session.world.rank() != 0) return;
+    const ExportContents contents{layout,
+                                  tensors.parameters,
+                                  {{"format", "pt"}, {"checkpoint_digest", head.manifest.content_digest()}},
+                                  config_json(head, settings, model, layout).dump(1) + "\n",
+                                  preprocessing_json(head.catalogue, settings.data).dump(1) + "\n",
+                                  head.catalogue.vocabulary,
+                                  card(head, options, settings, model, layout)};
+    export_model(options.out, contents);
+    fmt::print("{}: exported from {} (step {})\n", options.out, path.string(), head.state.step);
+  });
+}
+
+}  // namespace
+
+void add_export(CLI::App& root, const Session& session) {
+  CLI::App* command =
+      root.add_subcommand("export", "Write a checkpoint for servers: model.safetensors, config.json, preprocessing.json, vocab.txt, model card");
+  const auto options = std::make_shared<Options>();
+  command->add_option("--checkpoint", options->checkpoint, "checkpoint, or run directory (then its newest)")->required();
+  command->add_option("--out", options->out, "directory to write; must not exist, or be empty")->required();
+  command->add_option("--metrics", options->metrics, "metrics.json of `tributary evaluate`, for the model card");
+  command->footer(
+      "Example:\n  tributary export --checkpoint runs/quickstart/run/best --out runs/quickstart/export --metrics runs/quickstart/test/metrics.json");
+  command->callback([&session, options] { run_export(session, *options); });
+}
+
+}  // namespace tributary

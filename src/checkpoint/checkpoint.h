@@ -1,0 +1,78 @@
+// Saves and loads checkpoints by logical tensor, so that any number of ranks loads what any other number wrote. Layout: checkpoints/FORMAT.md.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "checkpoint/manifest.h"
+#include "checkpoint/train_state.h"
+#include "comm/communicator.h"
+#include "model/parameters.h"
+#include "shards/catalogue.h"
+
+namespace tributary {
+
+// A rank's slice of the optimizer's moments: elements [offset, offset + first.numel()) of the arena.
+struct MomentSlice {
+  std::int64_t offset = 0;
+  at::Tensor first, second;  // float
+};
+
+struct CheckpointSource {
+  const ParameterLayout& layout;
+  const at::Tensor& parameters;  // the whole arena, equal on every rank
+  MomentSlice moments;           // the ranks' slices together are the arena
+  const TrainState& state;
+  const std::string& config_toml;
+  const Catalogue& catalogue;  // of the data set trained on: schema, normalisation, vocabulary
+  std::string extra_json = "{}";
+};
+
+// "step-00000020"
+[[nodiscard]] std::string checkpoint_name(std::int64_t step);
+
+// Writes <run_dir>/<name>: staged as <run_dir>/.tmp-<name>-<pid>, fsynced, read back and compared, manifest last, renamed; an older checkpoint of the name is
+// replaced in one step. Left-over temporaries of the run directory are removed first: it belongs to one job at a time. Frozen parameters have no moments.
+// Collective: all ranks of `comm`. Throws on all ranks together: Error{cannot_create, io}; then nothing new stands under the final name.
+Manifest save_checkpoint(const Communicator& comm, const std::filesystem::path& run_dir, const std::string& name, const CheckpointSource& source);
+
+// <run_dir>/<name> becomes a copy of <run_dir>/<from> (hard links where the file system has them). Collective. Throws on all ranks together.
+void copy_checkpoint(const Communicator& comm, const std::filesystem::path& run_dir, const std::string& from, const std::string& name);
+
+// Removes all but the newest `keep` of <run_dir>/step-*. Collective. Throws on all ranks together: Error{io}.
+void retain_newest(const Communicator& comm, const std::filesystem::path& run_dir, std::int64_t keep);
+
+// All but the tensors.
+struct CheckpointHead {
+  std::filesystem::path path;
+  Manifest manifest;
+  TrainState state;
+  std::string config_toml;
+  Catalogue catalogue;
+};
+
+// Every rank reads the small files and checks their digests. Collective. Throws on all ranks together: Error{missing, data, io}.
+[[nodiscard]] CheckpointHead open_checkpoint(const Communicator& comm, const std::filesystem::path& path);
+
+struct LoadedTensors {
+  at::Tensor parameters;  // the whole arena, padding 0
+  MomentSlice moments;    // as asked for; frozen entries and padding 0
+};
+
+struct ArenaRange {
+  std::int64_t offset = 0, count = 0;
+};
+
+// Every rank gets the whole arena and, where the ranks give a slice (all or none of them; it may be empty), its moments. All digests are checked.
+// Collective. Throws on all ranks together: Error{data} naming the tensor, what the model expects and what the checkpoint has; Error{missing, io}.
+[[nodiscard]] LoadedTensors load_tensors(const Communicator& comm, const CheckpointHead& head, const ParameterLayout& layout,
+                                         const std::optional<ArenaRange>& slice);
+
+// Checks the digest of every tensor, dealt to ranks. Collective. Throws on all ranks together: Error{data} naming file and tensor.
+void verify_tensors(const Communicator& comm, const std::filesystem::path& path, const Manifest& manifest);
+
+}  // namespace tributary

@@ -1,0 +1,29 @@
+// What a server needs, in one directory: weights, architecture, vocabulary, preprocessing, model card.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "model/parameters.h"
+
+namespace tributary {
+
+struct ExportContents {
+  const ParameterLayout& layout;
+  const at::Tensor& parameters;                 // the arena
+  std::map<std::string, std::string> metadata;  // of model.safetensors
+  std::string config_json;
+  std::string preprocessing_json;
+  std::vector<std::string> vocabulary;  // vocab.txt; not written when empty
+  std::string card;                     // README.md
+};
+
+// Writes model.safetensors, config.json, preprocessing.json, vocab.txt and README.md beside `directory`, reads the weights back, compares, renames.
+// Throws: Error{cannot_create} when `directory` exists and is not empty, Error{io}; then nothing stands under its name.
+void export_model(const std::filesystem::path& directory, const ExportContents& contents);
+
+}  // namespace tributary
