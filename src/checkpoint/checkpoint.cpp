@@ -98,6 +98,18 @@ void write_small_files(const std::filesystem::path& staging, const CheckpointSou
   save_catalogue(staging, source.catalogue);
 }
 
+// When the disk is full in a collective call, HDF5 may leave ranks that did not meet the failure in a barrier for ever. So rank 0 asks before all write.
+void need_space(const std::filesystem::path& folder, const std::vector<TensorPiece>& pieces) {
+  std::uintmax_t needed = std::uintmax_t{1} << 20;  // the file's own structures, and the manifest
+  for (const TensorPiece& piece : pieces) needed += static_cast<std::uintmax_t>(piece.tensor.count()) * sizeof(float);
+  std::error_code code;
+  const std::filesystem::space_info space = std::filesystem::space(folder, code);
+  if (!code && space.available < needed) {
+    fail(ErrorKind::io, "{}: {} bytes free, a checkpoint needs {}; free some space, lower checkpoint.keep or choose another run.dir", folder.string(),
+         space.available, needed);
+  }
+}
+
 Manifest write_staged(const Communicator& comm, const std::filesystem::path& staging, const CheckpointSource& source) {
   on_root(comm, [&] {
     std::error_code code;
@@ -107,6 +119,7 @@ Manifest write_staged(const Communicator& comm, const std::filesystem::path& sta
   });
   const auto path = staging / tensors_file;
   const std::vector<TensorPiece> pieces = pieces_of(source);
+  on_root(comm, [&] { need_space(staging, pieces); });
   write_tensors(comm, path, pieces);
   agreed(comm, [&] { sync_path(path); });
   const TensorReader reader = agreed(comm, [&] {
