@@ -1,0 +1,56 @@
+// Ends a job that no longer moves: when a rank makes no progress for the limit, it says in which operation and who is behind, and all leave with 76.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "comm/communicator.h"
+
+namespace tributary {
+
+// Owns: a thread, and a few bytes of memory shared by the ranks of a node in which each counts its own progress, so that a report can name who is behind.
+class Watchdog {
+ public:
+  using Act = std::function<void(const std::string& report)>;
+
+  // limit_s: longest time between two calls of progress(). `report_folder`: where the report is left (empty: on stderr alone).
+  // `act`: what happens when the limit is passed, once; by default the report is written, MPI_Abort(76) follows, and _exit(76) should that hang for 2 s.
+  // Collective: all ranks.
+  Watchdog(const Communicator& comm, double limit_s, std::filesystem::path report_folder, Act act = {});
+  ~Watchdog();  // Collective: all ranks
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+
+  // Names what this rank does next; the limit counts from here. Every rank names the same operations in the same order, or the report cannot say who is behind.
+  void progress(std::string_view operation, std::int64_t step);
+
+ private:
+  struct Shared;  // the counters
+  void run();
+  [[nodiscard]] std::string report() const;  // call with the mutex held
+  void leave(const std::string& report) const;
+
+  int rank_;
+  double limit_s_;
+  std::filesystem::path folder_;
+  Act act_;
+  std::unique_ptr<Shared> shared_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  std::string operation_ = "start";
+  std::int64_t step_ = 0;
+  std::chrono::steady_clock::time_point since_;
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace tributary

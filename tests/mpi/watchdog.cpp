@@ -1,0 +1,53 @@
+#include "comm/watchdog.h"
+
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+namespace tributary {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Watchdog, names_the_operation_the_step_and_the_ranks_that_are_behind) {
+  const auto world = Communicator::world();
+  const int sleeper = world.size() - 1;
+  std::string told;
+  std::atomic<int> acts{0};
+  {
+    Watchdog watchdog(world, 0.4, {}, [&](const std::string& report) {
+      told = report;
+      ++acts;
+    });
+    watchdog.progress("all together", 6);
+    if (world.rank() == sleeper && world.size() > 1)
+      std::this_thread::sleep_for(900ms);  // a rank that does not come to the sum
+    else
+      watchdog.progress("sum of gradients", 7);
+    std::this_thread::sleep_for(900ms);
+    world.barrier();
+  }
+  EXPECT_EQ(acts.load(), 1);
+  if (world.rank() != sleeper || world.size() == 1) {
+    EXPECT_NE(told.find("\"sum of gradients\" of step 7"), std::string::npos) << told;
+    EXPECT_NE(told.find(world.size() == 1 ? "none known" : fmt::format("node: {}.", sleeper)), std::string::npos) << told;
+  }
+}
+
+TEST(Watchdog, stays_silent_while_there_is_progress) {
+  const auto world = Communicator::world();
+  std::atomic<int> acts{0};
+  {
+    Watchdog watchdog(world, 0.5, {}, [&](const std::string&) { ++acts; });
+    for (int i = 0; i < 8; ++i) {
+      watchdog.progress("working", i);
+      std::this_thread::sleep_for(100ms);
+    }
+    world.barrier();
+  }
+  EXPECT_EQ(acts.load(), 0);
+}
+
+}  // namespace
+}  // namespace tributary
