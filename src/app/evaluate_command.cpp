@@ -1,0 +1,38 @@
+#include <memory>
+
+#include "app/commands.h"
+#include "train/evaluate_run.h"
+
+namespace tributary {
+namespace {
+
+void print_summary(const std::vector<TaskMetrics>& metrics) {
+  fmt::print("{:<24} {:>8} {:>18} {:>10} {:>12}\n", "task", "records", "metric", "model", "class prior");
+  for (const TaskMetrics& task : metrics)
+    for (const auto& [name, value] : task.values)
+      for (const auto& [prior_name, prior] : task.class_prior)
+        if (name == prior_name) fmt::print("{:<24} {:>8} {:>18} {:>10} {:>12}\n", task.task, task.records, name, shown(value), shown(prior));
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& root, const Session& session) {
+  CLI::App* command = root.add_subcommand("evaluate", "Metrics and predictions of a checkpoint on a data set");
+  auto options = std::make_shared<EvaluateOptions>();
+  auto split = std::make_shared<std::string>("test");
+  command->add_option("--checkpoint", options->checkpoint, "checkpoint, or a run directory (then its newest)")->required();
+  command->add_option("--shards", options->shards, "directory of the data set")->required();
+  command->add_option("--split", *split, "train, validation, test or all")->check(CLI::IsMember({"train", "validation", "test", "all"}))->capture_default_str();
+  command->add_option("--out", options->out, "directory for metrics.json and predictions.csv")->required();
+  command->footer("Example:\n  mpirun -n 2 tributary evaluate --checkpoint runs/a/best --shards runs/shards --split test --out runs/a/test");
+  command->callback([&session, options, split] {
+    options->split = split_named(*split);
+    const std::vector<TaskMetrics> metrics = evaluate_checkpoint(session.world, session.log, *options);
+    if (session.world.rank() == 0) {
+      print_summary(metrics);
+      fmt::print("metrics.json and predictions.csv: {}\n", options->out);
+    }
+  });
+}
+
+}  // namespace tributary

@@ -1,0 +1,42 @@
+#include <unistd.h>
+
+#include <memory>
+
+#include "app/commands.h"
+#include "train/trainer.h"
+
+namespace tributary {
+namespace {
+
+struct Options {
+  std::string path;
+  std::vector<std::string> overrides;
+  std::string resume = "auto";
+};
+
+void run(const Session& session, const Options& options) {
+  const LoadedSettings loaded = load_run_settings(session.world, options.path, options.overrides);
+  const RunSummary summary = train(session.world, session.log, loaded, {options.resume}, ::isatty(STDERR_FILENO) == 1);
+  if (summary.end == RunEnd::preempted) throw ExitCode{static_cast<int>(ErrorKind::preempted)};
+  session.log.once("{} after step {}; best checkpoint: {}", summary.end == RunEnd::finished ? "finished" : "stopped early", summary.step, summary.best);
+}
+
+}  // namespace
+
+void add_train(CLI::App& root, const Session& session) {
+  CLI::App* command = root.add_subcommand("train", "Train a model; goes on from the newest checkpoint of its run directory");
+  auto options = std::make_shared<Options>();
+  command->add_option("CONFIG", options->path, "configuration file (TOML)")->required();
+  command->add_option("--set", options->overrides, "section.key=value in place of the file's; may be given several times")->allow_extra_args(false);
+  command->add_option("--resume", options->resume, "auto: the newest checkpoint of run.dir, if any; never: run.dir must hold none; or a checkpoint's path")
+      ->capture_default_str();
+  command->footer(
+      "SIGUSR1, SIGUSR2, SIGTERM or run.max_time: all ranks save after the same step and leave with 75.\n"
+      "Examples:\n"
+      "  tributary train launch/configs/quickstart.toml\n"
+      "  mpirun -n 4 tributary train launch/configs/quickstart.toml --set train.steps=200 --set run.dir=runs/a\n"
+      "  mpirun -n 2 tributary train launch/configs/quickstart.toml --resume runs/a/step-00000100");
+  command->callback([&session, options] { run(session, *options); });
+}
+
+}  // namespace tributary

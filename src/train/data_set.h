@@ -1,0 +1,34 @@
+// A data set opened for a run: what it holds, and readers and batches made from it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "batches/collator.h"
+#include "batches/data_config.h"
+#include "batches/row_reader.h"
+#include "comm/communicator.h"
+#include "shards/catalogue.h"
+#include "shards/record_index.h"
+
+namespace tributary {
+
+struct DataSet {
+  std::filesystem::path directory;
+  Catalogue catalogue;
+  RecordIndex index;
+  Verify verify;
+};
+
+[[nodiscard]] Verify verify_named(const std::string& name);  // Throws: Error{configuration}
+
+// Collective: all ranks of `comm`. Throws on all ranks together: Error{missing, data, io}.
+[[nodiscard]] DataSet open_data_set(const Communicator& comm, const std::filesystem::path& directory, Verify verify);
+
+// Sources are not thread-safe: each thread that reads gets one of its own. Keeps a reference to `data`.
+[[nodiscard]] std::unique_ptr<RowSource> make_source(const DataSet& data, const FieldSelection& fields);
+
+[[nodiscard]] Collator make_collator(const DataSet& data, const DataConfig& config);
+
+}  // namespace tributary

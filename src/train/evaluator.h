@@ -1,0 +1,57 @@
+// Runs a model over a split on all ranks: predictions in row order, losses through the tree. The same bits for any number of ranks.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "batches/batch_plan.h"
+#include "batches/prefetcher.h"
+#include "comm/communicator.h"
+#include "comm/watchdog.h"
+#include "metrics/task_metrics.h"
+#include "model/block.h"
+#include "pipeline/engine.h"
+#include "train/data_set.h"
+#include "train/run_settings.h"
+
+namespace tributary {
+
+struct TaskScores {
+  std::vector<double> probability;  // [N, output_width]
+  std::vector<double> label;        // [N, label_width]
+  std::vector<std::uint8_t> valid;  // [N]
+};
+
+struct Evaluation {
+  std::vector<RecordPlace> places;                 // [N], in row order; on rank 0, empty elsewhere
+  std::vector<TaskScores> scores;                  // as BlockList::tasks; on rank 0, empty elsewhere
+  std::vector<std::optional<double>> task_losses;  // mean over valid labels; none where there are none; on every rank
+  std::optional<double> loss;                      // weighted sum of the task losses, as in training; on every rank
+};
+
+[[nodiscard]] PlanOptions plan_options(const RunSettings& settings);
+
+// Everything an evaluation reads. Keeps references.
+struct EvaluationTools {
+  const Communicator& comm;
+  const DataSet& data;
+  const BatchPlan& plan;
+  RowSource& source;
+  const Collator& collator;
+  const BlockList& model;
+  const Engine& engine;
+  const std::map<std::string, double>& task_weights;  // HeadsConfig::weight
+  Watchdog& watchdog;
+};
+
+// Collective: all ranks. Throws on all ranks together: Error{data, io, missing}.
+[[nodiscard]] Evaluation evaluate_split(const EvaluationTools& tools, const at::Tensor& parameters, Split split, std::int64_t step);
+
+// On rank 0, which holds the scores.
+[[nodiscard]] std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const BlockList& model, const Schema& schema);
+
+// Weighted sum of the defined task losses; none where none is defined.
+[[nodiscard]] std::optional<double> total_loss(const std::vector<std::optional<double>>& task_losses, const BlockList& model, const Schema& schema,
+                                               const std::map<std::string, double>& task_weights);
+
+}  // namespace tributary

@@ -1,0 +1,62 @@
+#include "train/event_log.h"
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+
+namespace tributary {
+namespace {
+
+nlohmann::ordered_json as_json(const std::optional<double>& value) { return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr); }
+
+}  // namespace
+
+std::string to_json_line(const StepRecord& r, const std::vector<std::string>& tasks) {
+  nlohmann::ordered_json losses = nlohmann::ordered_json::object();
+  for (std::size_t t = 0; t < tasks.size(); ++t) losses[tasks[t]] = as_json(r.task_losses.at(t));
+  nlohmann::ordered_json line = {{"event", "step"},
+                                 {"step", r.step},
+                                 {"epoch", r.epoch},
+                                 {"loss", as_json(r.loss)},
+                                 {"task_losses", losses},
+                                 {"gradient_norm", r.gradient_norm},
+                                 {"learning_rate", r.learning_rate},
+                                 {"applied", r.applied},
+                                 {"leaves", r.leaves},
+                                 {"records", r.records},
+                                 {"seconds", r.seconds},
+                                 {"input_wait_s", r.input_wait_s},
+                                 {"efficiency", r.efficiency}};
+  if (!r.applied) line["not_finite_in"] = r.bad_part;
+  return line.dump();
+}
+
+std::string lines_up_to(const std::string& text, std::int64_t last_step) {
+  std::string kept;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = text.find('\n', begin);
+    if (end == std::string::npos) break;
+    const auto line = nlohmann::json::parse(text.substr(begin, end - begin), nullptr, false);
+    if (line.is_discarded() || line.value("step", std::int64_t{0}) > last_step) break;
+    kept.append(text, begin, end + 1 - begin);
+    begin = end + 1;
+  }
+  return kept;
+}
+
+EventLog::EventLog(const std::filesystem::path& path, std::int64_t last_step) : path_(path) {
+  const std::string kept = last_step > 0 && std::filesystem::exists(path) ? lines_up_to(read_file(path), last_step) : std::string();
+  write_file(path, kept);
+  file_.reset(std::fopen(path.c_str(), "a"));
+  if (!file_) fail(ErrorKind::cannot_create, "{}: cannot be opened for writing: {}", path.string(), std::strerror(errno));
+}
+
+void EventLog::write(const std::string& line) {
+  if (std::fputs((line + "\n").c_str(), file_.get()) < 0 || std::fflush(file_.get()) != 0)
+    fail(ErrorKind::io, "{}: a line could not be written: {}", path_.string(), std::strerror(errno));
+}
+
+}  // namespace tributary

@@ -1,0 +1,26 @@
+// The model of a run: its blocks, where its parameters lie, and the engine that runs them.
+#pragma once
+
+#include "model/block.h"
+#include "model/model_config.h"
+#include "pipeline/engine.h"
+#include "shards/catalogue.h"
+
+namespace tributary {
+
+// Stays where it is made: the engine refers to its neighbours.
+struct Network {
+  // Throws: Error{configuration} when the settings do not fit each other or the data set.
+  Network(const ModelSettings& settings, std::int64_t window_tokens, const Catalogue& catalogue);
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+
+  BlockList model;
+  ParameterLayout layout;
+  Engine engine;
+};
+
+// What keeps a model trained on `trained` from reading `offered`, one line a difference; empty when it fits. Splits, parts and counts may differ.
+[[nodiscard]] std::string schema_differences(const Catalogue& trained, const Catalogue& offered);
+
+}  // namespace tributary

@@ -1,0 +1,89 @@
+#include "train/run_record.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "base/files.h"
+
+namespace tributary {
+namespace {
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
+}
+
+std::string now_utc() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  std::array<char, 32> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text.data();
+}
+
+nlohmann::ordered_json former_starts(const std::filesystem::path& path, std::int64_t first_step) {
+  if (first_step == 0 || !std::filesystem::exists(path)) return nlohmann::ordered_json::array();
+  const auto former = nlohmann::ordered_json::parse(read_file(path), nullptr, false);
+  return former.is_object() && former.contains("starts") ? former["starts"] : nlohmann::ordered_json::array();
+}
+
+}  // namespace
+
+std::vector<RankMachine> gather_machines(const Communicator& comm) {
+  const Versions own = collect_versions();
+  const nlohmann::json mine = {host_name(), own.libtorch, own.processor};
+  std::vector<RankMachine> machines;
+  for (const std::string& text : comm.all_gather(mine.dump())) {
+    const auto told = nlohmann::json::parse(text);
+    RankMachine machine{told[0], own};
+    machine.versions.libtorch = told[1];
+    machine.versions.processor = told[2];
+    machines.push_back(std::move(machine));
+  }
+  return machines;
+}
+
+void require_equal_machines(const std::vector<RankMachine>& machines, Reduction reduction) {
+  if (reduction != Reduction::exact) return;
+  const Versions& first = machines.front().versions;
+  for (std::size_t r = 1; r < machines.size(); ++r) {
+    const Versions& other = machines[r].versions;
+    if (other.processor == first.processor && other.libtorch == first.libtorch) continue;
+    throw Error(
+        ErrorKind::launch,
+        fmt::format("numerics.reduction = \"exact\" needs equal machines: rank 0 ({}) has LibTorch {} on {}, rank {} ({}) has LibTorch {} on {}. Start the "
+                    "ranks on equal nodes, set ATEN_CPU_CAPABILITY=default on all of them, or set numerics.reduction = \"fast\"",
+                    machines.front().host, first.libtorch, first.processor, r, machines[r].host, other.libtorch, other.processor))
+        .mark_shared();
+  }
+}
+
+void write_run_record(const std::filesystem::path& path, const RunFacts& facts, const std::vector<RankMachine>& machines) {
+  std::set<std::string> hosts;
+  for (const RankMachine& machine : machines) hosts.insert(machine.host);
+  const auto settings = nlohmann::ordered_json::parse(facts.settings_json);
+  nlohmann::ordered_json starts = former_starts(path, facts.first_step);
+  nlohmann::ordered_json start = {
+      {"time", now_utc()}, {"first_step", facts.first_step}, {"hosts", hosts}, {"grid", {{"data", machines.size()}, {"pipeline", 1}}}};
+  start["resumed_from"] = facts.resumed_from.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(facts.resumed_from);
+  starts.push_back(start);
+  const nlohmann::ordered_json record = {{"configuration", settings},
+                                         {"configuration_digest", facts.settings_digest},
+                                         {"data", {{"directory", facts.data_directory}, {"content_digest", facts.data_digest}}},
+                                         {"parameters", facts.parameters},
+                                         {"trainable_parameters", facts.trainable},
+                                         {"total_steps", facts.total_steps},
+                                         {"versions", nlohmann::ordered_json::parse(to_json(machines.front().versions))},
+                                         {"processor", machines.front().versions.processor},
+                                         {"reduction", settings["numerics"]["reduction"]},
+                                         {"starts", starts}};
+  write_file(path, record.dump(2) + "\n");
+}
+
+}  // namespace tributary

@@ -1,0 +1,141 @@
+#include "train/train_step.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "comm/agree.h"
+#include "optim/lr_schedule.h"
+#include "train/evaluator.h"
+#include "train/leaf_bounds.h"
+
+namespace tributary {
+namespace {
+
+struct GlobalCounts {
+  std::vector<double> labels;  // [schema tasks] valid labels of the step (multilabel: cells)
+  bool stop = false;
+  double busy_s = 0;  // over all ranks, of the step before
+};
+
+struct OwnInput {
+  std::optional<StepBatches> step;
+  std::exception_ptr failure;  // told to the others before anybody throws
+};
+
+OwnInput next_input(Prefetcher& batches) {
+  try {
+    return {batches.next(), nullptr};
+  } catch (...) {
+    return {std::nullopt, std::current_exception()};
+  }
+}
+
+// The one sum before backward: failures of the input, wishes to stop and the numbers of valid labels ride in it together.
+GlobalCounts sum_counts(const StepTools& tools, const OwnInput& own, bool stop_wanted, double busy_s) {
+  const std::vector<Task>& tasks = tools.schema.tasks;
+  std::vector<std::int64_t> sums{own.failure ? 1 : 0, stop_wanted ? 1 : 0, static_cast<std::int64_t>(busy_s * 1e6)};
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    std::int64_t count = 0;
+    if (own.step)
+      for (const Batch& batch : own.step->batches) count += batch.labels[t].valid.sum().item<std::int64_t>() * tasks[t].label_width();
+    sums.push_back(count);
+  }
+  tools.comm.sum(std::span(sums));
+  if (sums[0] > 0) agree(tools.comm, own.failure);
+  GlobalCounts counts{{sums.begin() + 3, sums.end()}, sums[1] > 0, static_cast<double>(sums[2]) * 1e-6};
+  for (std::size_t t = 0; t < tasks.size(); ++t)
+    if (sums[3 + t] != own.step->plan.label_counts[t])  // the same numbers on every rank, so all throw together
+      throw Error(ErrorKind::data, fmt::format("step {}: task '{}' has {} valid labels, the record index says {}; run `tributary shards verify`",
+                                               own.step->plan.step, tasks[t].name, sums[3 + t], own.step->plan.label_counts[t]))
+          .mark_shared();
+  return counts;
+}
+
+std::vector<Leaf> leaves_of(const StepTools& tools, const StepBatches& step, const GlobalCounts& counts) {
+  std::vector<Leaf> leaves;
+  for (std::size_t i = 0; i < step.batches.size(); ++i)
+    leaves.push_back({{tools.seed, step.plan.step, step.range.first + static_cast<std::int64_t>(i), true, counts.labels}, &step.batches[i]});
+  return leaves;
+}
+
+std::vector<std::optional<double>> mean_losses(const StepTools& tools, const std::vector<LeafOutput>& outputs, const GlobalCounts& counts,
+                                               const std::vector<std::int64_t>& bounds) {
+  const auto place = std::find(tools.model.outputs.begin(), tools.model.outputs.end(), loss_sums_name) - tools.model.outputs.begin();
+  std::vector<double> own;
+  for (const LeafOutput& output : outputs) {
+    const at::Tensor sums = output.outputs.at(static_cast<std::size_t>(place)).to(at::kDouble).contiguous();
+    own.insert(own.end(), sums.data_ptr<double>(), sums.data_ptr<double>() + sums.numel());
+  }
+  const std::vector<double> sums = reduce_scalars(tools.comm, bounds, static_cast<std::int64_t>(tools.model.tasks.size()), own);
+  std::vector<std::optional<double>> means;
+  for (std::size_t t = 0; t < sums.size(); ++t) {
+    const double count = counts.labels[tools.model.tasks[t]];
+    means.push_back(count > 0 ? std::optional<double>(sums[t] / count) : std::nullopt);
+  }
+  return means;
+}
+
+void apply(const StepTools& tools, Training& run, const at::Tensor& gradient, const GradientStats& stats, StepRecord& record) {
+  record.gradient_norm = stats.norm;
+  record.learning_rate = learning_rate(tools.optim, run.state.step, tools.total_steps);
+  record.applied = stats.finite;
+  if (stats.finite) {
+    const std::int64_t offset = tools.tree.slices().offsets[static_cast<std::size_t>(tools.comm.rank())];
+    update_slice(tools.layout, tools.optim, {record.learning_rate, clip_factor(stats.norm, tools.optim.clip_norm)}, offset, gradient, run.adam, run.parameters);
+    tools.watchdog.progress("gather parameters", run.state.step);
+    gather_parameters(tools.comm, tools.tree.slices(), run.parameters);
+  } else {
+    record.bad_part = first_bad_part(tools.model, tools.layout, stats.bad_blocks);
+  }
+  run.state.skipped_in_row = stats.finite ? 0 : run.state.skipped_in_row + 1;
+  run.state.skipped += stats.finite ? 0 : 1;
+  run.state.updates = run.adam.updates;
+  ++run.state.step;
+}
+
+}  // namespace
+
+std::string first_bad_part(const BlockList& model, const ParameterLayout& layout, const std::vector<std::int64_t>& bad_blocks) {
+  for (auto block = model.blocks.rbegin(); block != model.blocks.rend(); ++block)
+    for (const std::string& name : block->parameters) {
+      const ParameterEntry& entry = layout.entries[layout.find(name)];
+      const auto bad = std::lower_bound(bad_blocks.begin(), bad_blocks.end(), entry.offset / arena_block);
+      if (bad != bad_blocks.end() && *bad < (entry.offset + entry.padded) / arena_block) return fmt::format("block '{}' ({})", block->name, name);
+    }
+  return "no block";
+}
+
+StepRecord train_step(const StepTools& tools, Training& run, bool stop_wanted, Pace& pace) {
+  const Stopwatch watch;
+  const double waited_before_s = tools.batches.waited_s();
+  tools.watchdog.progress("read the batches", run.state.step);
+  const OwnInput own = next_input(tools.batches);
+  tools.watchdog.progress("sum of label counts", run.state.step);
+  const GlobalCounts counts = sum_counts(tools, own, stop_wanted, pace.busy_s);
+  const StepBatches& step = *own.step;
+  StepRecord record{run.state.step + 1, step.plan.epoch, step.plan.leaves, step.plan.records};
+
+  tools.watchdog.progress("forward and backward", run.state.step);
+  const Stopwatch busy;
+  const std::vector<std::int64_t> bounds = leaf_bounds(step.plan.leaves, tools.comm.size());
+  tools.tree.start(bounds);
+  const auto outputs = tools.engine.run(sequential_schedule(step.range.size()), run.parameters, leaves_of(tools, step, counts), tools.tree);
+  const double busy_s = busy.elapsed_s();
+
+  tools.watchdog.progress("reduce gradients", run.state.step);
+  const at::Tensor gradient = tools.tree.reduce();
+  record.task_losses = mean_losses(tools, outputs, counts, bounds);
+  record.loss = total_loss(record.task_losses, tools.model, tools.schema, tools.task_weights);
+  const GradientStats stats = measure_gradient(tools.comm, tools.tree.slices(), {gradient.data_ptr<float>(), static_cast<std::size_t>(gradient.numel())});
+  apply(tools, run, gradient, stats, record);
+
+  record.stop = counts.stop;
+  record.seconds = watch.elapsed_s();
+  record.efficiency = pace.seconds > 0 ? std::min(1.0, counts.busy_s / (pace.seconds * tools.comm.size())) : 1.0;
+  record.input_wait_s = tools.batches.waited_s() - waited_before_s;
+  pace = {busy_s, record.seconds};
+  return record;
+}
+
+}  // namespace tributary

@@ -1,0 +1,56 @@
+// One optimizer step over all ranks: the path of a batch from plan to StepRecord.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "batches/prefetcher.h"
+#include "checkpoint/train_state.h"
+#include "comm/communicator.h"
+#include "comm/watchdog.h"
+#include "model/block.h"
+#include "optim/adamw.h"
+#include "optim/gradient_tree.h"
+#include "optim/norm.h"
+#include "optim/optim_config.h"
+#include "pipeline/engine.h"
+#include "train/step_record.h"
+
+namespace tributary {
+
+// Everything a step reads. Keeps references.
+struct StepTools {
+  const Communicator& comm;
+  const BlockList& model;
+  const ParameterLayout& layout;
+  const Schema& schema;
+  const Engine& engine;
+  GradientTree& tree;
+  Prefetcher& batches;
+  const OptimConfig& optim;
+  const std::map<std::string, double>& task_weights;  // HeadsConfig::weight
+  Watchdog& watchdog;
+  std::uint64_t seed = 0;
+  std::int64_t total_steps = 0;  // at which the learning-rate schedule ends
+};
+
+// What a step changes.
+struct Training {
+  TrainState state;       // cursor and counters: the same on every rank
+  at::Tensor parameters;  // the arena, whole on every rank
+  AdamState adam;         // moments of this rank's slice
+};
+
+struct Pace {  // of this rank in the step before
+  double busy_s = 0;
+  double seconds = 0;
+};
+
+// Advances `run` by one step; a step whose gradient is not finite moves the cursor only. `pace` is replaced by that of this step.
+// Collective: all ranks. Throws on all ranks together: Error{data, io, missing} of the input.
+[[nodiscard]] StepRecord train_step(const StepTools& tools, Training& run, bool stop_wanted, Pace& pace);
+
+// The last block, counted in the order of forward, that has a parameter in one of these arena blocks, and that parameter: "block 'lstm.1' (lstm.1.fc.weight)".
+[[nodiscard]] std::string first_bad_part(const BlockList& model, const ParameterLayout& layout, const std::vector<std::int64_t>& bad_blocks);
+
+}  // namespace tributary

@@ -1,0 +1,270 @@
+#include "train/trainer.h"
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/directory.h"
+#include "comm/agree.h"
+#include "comm/watchdog.h"
+#include "train/data_set.h"
+#include "train/evaluator.h"
+#include "train/event_log.h"
+#include "train/network.h"
+#include "train/progress.h"
+#include "train/run_record.h"
+#include "train/stop_request.h"
+#include "train/train_step.h"
+
+namespace tributary {
+namespace {
+
+Reduction reduction_of(const RunSettings& settings) { return settings.numerics.reduction == "exact" ? Reduction::exact : Reduction::fast; }
+
+class Trainer {
+ public:
+  // No communication: what fails here fails on all ranks alike.
+  Trainer(const Communicator& world, const Log& log, const LoadedSettings& loaded, DataSet data, bool terminal)
+      : world_(world),
+        log_(log),
+        loaded_(loaded),
+        settings_(loaded.settings),
+        terminal_(terminal),
+        folder_(settings_.run.dir),
+        stop_(duration_s(settings_.run.max_time)),
+        data_(std::move(data)),
+        network_(settings_.model, settings_.data.window_tokens, data_.catalogue),
+        plan_(data_.index, data_.catalogue.schema.tasks, plan_options(settings_)),
+        collator_(make_collator(data_, settings_.data)),
+        tree_(world, network_.layout, reduction_of(settings_)) {
+    total_steps_ = settings_.train.steps > 0 ? settings_.train.steps : settings_.train.epochs * plan_.steps_per_epoch();
+    for (const std::size_t task : network_.model.tasks) task_names_.push_back(data_.catalogue.schema.tasks[task].name);
+  }
+
+  RunSummary run(const ResumeChoice& resume, const std::vector<RankMachine>& machines) {
+    agreed(world_, [&] {
+      if (log_.rank() == 0) make_directories(folder_);
+    });
+    begin(resume, machines);
+    watchdog_.emplace(world_, static_cast<double>(settings_.run.watchdog_s), folder_);
+    steps();
+    summary_.best = (folder_ / "best").string();
+    return summary_;
+  }
+
+ private:
+  // A state to start from, and the papers of the run.
+  void begin(const ResumeChoice& resume, const std::vector<RankMachine>& machines) {
+    const std::optional<std::filesystem::path> from = checkpoint_to_resume(resume.mode);
+    if (from) {
+      load(*from);
+    } else {
+      run_.parameters = make_arena(network_.layout, at::kFloat);
+      run_.adam = make_adam_state(tree_.slices(), world_.rank());
+      initialise(network_.layout, run_.parameters, static_cast<std::uint64_t>(settings_.train.seed));
+    }
+    run_.state.seed = static_cast<std::uint64_t>(settings_.train.seed);
+    run_.state.total_steps = total_steps_;
+    run_.state.data_digest = data_.catalogue.content_digest;
+    run_.state.settings_digest = loaded_.digest;
+    agreed(world_, [&] {
+      if (log_.rank() != 0) return;
+      write_run_record(folder_ / "run.json",
+                       {loaded_.json, loaded_.digest, settings_.data.shards, data_.catalogue.content_digest, total_parameters(),
+                        network_.layout.trainable_count(), run_.state.step, total_steps_, from ? from->string() : std::string()},
+                       machines);
+      events_.emplace(folder_ / "events.jsonl", run_.state.step);
+    });
+    log_.once("{} parameters, {} training records, {} steps of {} leaves on {} rank{}, {} reduction", total_parameters(), data_.index.rows(Split::train),
+              total_steps_, settings_.train.global_batch / settings_.train.micro_batch, world_.size(), world_.size() == 1 ? "" : "s",
+              settings_.numerics.reduction);
+  }
+
+  [[nodiscard]] std::optional<std::filesystem::path> checkpoint_to_resume(const std::string& mode) const {
+    if (mode != "auto" && mode != "never") return agreed(world_, [&] { return resolve_checkpoint(mode); });
+    const RunListing listing = list_run(world_, folder_);
+    for (const auto& skipped : listing.skipped)
+      if (log_.rank() == 0) log_.warn("{} is passed over: {}", skipped.path.string(), skipped.reason);
+    if (listing.checkpoints.empty()) return std::nullopt;
+    if (mode == "never")
+      throw Error(ErrorKind::configuration,
+                  fmt::format("{} holds checkpoints of a former run up to step {}; go on with --resume auto, or choose another run.dir", folder_.string(),
+                              listing.checkpoints.front().step))
+          .mark_shared();
+    return listing.checkpoints.front().path;
+  }
+
+  void load(const std::filesystem::path& from) {
+    const CheckpointHead head = open_checkpoint(world_, from);
+    const auto rank = static_cast<std::size_t>(world_.rank());
+    run_.state = head.state;
+    require_same_run(from);
+    LoadedTensors tensors = load_tensors(world_, head, network_.layout, ArenaRange{tree_.slices().offsets[rank], tree_.slices().counts[rank]});
+    run_.parameters = std::move(tensors.parameters);
+    run_.adam = {std::move(tensors.moments.first), std::move(tensors.moments.second), head.state.updates};
+    log_.once("going on after step {} from {}", run_.state.step, from.string());
+  }
+
+  void require_same_run(const std::filesystem::path& from) const {
+    if (run_.state.data_digest != data_.catalogue.content_digest)
+      throw Error(ErrorKind::data, fmt::format("{} was trained on data {}, {} holds data {}; give the same shards, or start anew in another run.dir",
+                                               from.string(), run_.state.data_digest, settings_.data.shards, data_.catalogue.content_digest))
+          .mark_shared();
+    if (run_.state.settings_digest != loaded_.digest && log_.rank() == 0)
+      log_.warn("the settings are not those of {}: the run goes on with the new ones, and its numbers are not those of a straight run", from.string());
+  }
+
+  void steps() {
+    const auto train_source = make_source(data_, fields_to_read(data_.catalogue.schema, settings_.data));
+    validation_source_ = make_source(data_, fields_to_read(data_.catalogue.schema, settings_.data));
+    Prefetcher batches(plan_, data_.index, *train_source, collator_, {world_.size(), world_.rank(), run_.state.step, total_steps_});
+    const StepTools tools{world_,          network_.model, network_.layout, data_.catalogue.schema,       network_.engine,
+                          tree_,           batches,        settings_.optim, settings_.model.heads.weight, *watchdog_,
+                          run_.state.seed, total_steps_};
+    Progress progress(log_, terminal_, run_.state.step, total_steps_);
+    Pace pace;
+    while (run_.state.step < total_steps_ && !out_of_patience()) {
+      const StepRecord record = train_step(tools, run_, stop_.pending(), pace);
+      if (events_) events_->write(to_json_line(record, task_names_));
+      progress.step(record);
+      give_up_when_stuck(record);
+      const bool last = run_.state.step == total_steps_;
+      const bool validated = validation_due();
+      const bool better = validated && validate(progress);
+      const bool early = out_of_patience() && !last;
+      if (better) save("best");
+      if (last || early || record.stop || checkpoint_due(validated)) keep_step(better);
+      if (record.stop && !last && !early) {
+        progress.pause();
+        log_.once("saved after step {}, as asked; `--resume auto` goes on", run_.state.step);
+        summary_.end = RunEnd::preempted;
+        break;
+      }
+    }
+    progress.pause();
+    finish();
+  }
+
+  void finish() {
+    summary_.step = run_.state.step;
+    if (summary_.end == RunEnd::preempted) return;
+    if (!run_.state.has_best) save("best");  // nothing to choose by: the last state is the best one
+    if (run_.state.step < total_steps_) summary_.end = RunEnd::stopped_early;
+  }
+
+  [[nodiscard]] bool out_of_patience() const { return settings_.train.patience > 0 && run_.state.validations_without_improvement >= settings_.train.patience; }
+
+  [[nodiscard]] bool validation_due() const {
+    if (plan_.evaluation_leaves(Split::validation) == 0) return false;
+    const std::int64_t every = settings_.train.evaluate_every > 0 ? settings_.train.evaluate_every : plan_.steps_per_epoch();
+    return run_.state.step % every == 0 || run_.state.step == total_steps_;
+  }
+
+  [[nodiscard]] bool checkpoint_due(bool validated) const {
+    return settings_.checkpoint.every > 0 ? run_.state.step % settings_.checkpoint.every == 0 : validated;
+  }
+
+  // Whether this is the best state so far.
+  bool validate(Progress& progress) {
+    const EvaluationTools tools{world_,    data_, plan_, *validation_source_, collator_, network_.model, network_.engine, settings_.model.heads.weight,
+                                *watchdog_};
+    const Evaluation evaluation = evaluate_split(tools, run_.parameters, Split::validation, run_.state.step);
+    const std::vector<TaskMetrics> metrics = metrics_of(evaluation, network_.model, data_.catalogue.schema);
+    const Metric auroc = mean_over_tasks(metrics, "auroc");
+    const bool by_loss = settings_.train.watch == "loss";
+    std::array<double, 2> told{0, 0};  // is there a value, and the value, as rank 0 sees it
+    if (const std::optional<double> value = by_loss ? evaluation.loss : auroc) told = {1, *value};
+    world_.broadcast(std::as_writable_bytes(std::span(told)), 0);
+    TrainState& state = run_.state;
+    const bool better = told[0] > 0 && (!state.has_best || (by_loss ? told[1] < state.best_value : told[1] > state.best_value));
+    state.validations_without_improvement = better ? 0 : state.validations_without_improvement + 1;
+    if (told[0] > 0) state.validations.push_back({state.step, told[1]});
+    if (better) {
+      state.has_best = true;
+      state.best_value = told[1];
+      state.best_step = state.step;
+    }
+    if (events_) {
+      nlohmann::ordered_json line = {{"event", "validation"}, {"step", state.step}, {"loss", nullptr}, {"best", better}};
+      if (evaluation.loss) line["loss"] = *evaluation.loss;
+      line["metrics"] = nlohmann::ordered_json::parse(metrics_json(metrics));
+      extra_json_ = nlohmann::ordered_json({{"validation", line}}).dump();
+      events_->write(line.dump());
+    }
+    progress.pause();
+    log_.once("validation after step {}: loss {}, mean AUROC {}{}", state.step, evaluation.loss ? fmt::format("{:.4f}", *evaluation.loss) : "undefined",
+              shown(auroc), better ? ", the best so far" : "");
+    return better;
+  }
+
+  void give_up_when_stuck(const StepRecord& record) const {
+    if (run_.state.skipped_in_row < std::max<std::int64_t>(1, settings_.train.max_skipped)) return;
+    throw Error(
+        ErrorKind::numerical,
+        fmt::format("step {}: the gradient is not finite in {}, {} step(s) in a row; lower optim.learning_rate or optim.clip_norm, or look at the data (the "
+                    "loss of the step is {})",
+                    record.step, record.bad_part, run_.state.skipped_in_row, record.loss ? fmt::format("{}", *record.loss) : "undefined"))
+        .mark_shared();
+  }
+
+  void save(const std::string& name) {
+    watchdog_->progress("save a checkpoint", run_.state.step);
+    const std::int64_t offset = tree_.slices().offsets[static_cast<std::size_t>(world_.rank())];
+    save_checkpoint(world_, folder_, name,
+                    {network_.layout, run_.parameters, {offset, run_.adam.first, run_.adam.second}, run_.state, loaded_.toml, data_.catalogue, extra_json_});
+  }
+
+  // The best one is saved first and then copied: a run cut off in between goes on from it.
+  void keep_step(bool equals_best) {
+    const std::string name = checkpoint_name(run_.state.step);
+    if (equals_best)
+      copy_checkpoint(world_, folder_, "best", name);
+    else
+      save(name);
+    summary_.newest = (folder_ / name).string();
+    retain_newest(world_, folder_, settings_.checkpoint.keep);
+  }
+
+  [[nodiscard]] std::int64_t total_parameters() const {
+    std::int64_t sum = 0;
+    for (const ParameterEntry& entry : network_.layout.entries) sum += entry.spec.count();
+    return sum;
+  }
+
+  const Communicator& world_;
+  const Log& log_;
+  const LoadedSettings& loaded_;
+  const RunSettings& settings_;
+  bool terminal_;
+  std::filesystem::path folder_;
+  StopRequest stop_;
+  DataSet data_;
+  Network network_;
+  BatchPlan plan_;
+  Collator collator_;
+  GradientTree tree_;
+  std::unique_ptr<RowSource> validation_source_;
+  std::int64_t total_steps_ = 0;
+  std::vector<std::string> task_names_;
+  Training run_;
+  std::optional<Watchdog> watchdog_;
+  std::optional<EventLog> events_;  // on rank 0
+  std::string extra_json_ = "{}";   // on rank 0: what the last validation found
+  RunSummary summary_;
+};
+
+}  // namespace
+
+RunSummary train(const Communicator& world, const Log& log, const LoadedSettings& loaded, const ResumeChoice& resume, bool terminal) {
+  check_ranks(loaded.settings.run, world.size());
+  const std::vector<RankMachine> machines = gather_machines(world);
+  require_equal_machines(machines, reduction_of(loaded.settings));
+  DataSet data = open_data_set(world, loaded.settings.data.shards, verify_named(loaded.settings.data.verify));
+  const auto trainer = agreed(world, [&] { return std::make_unique<Trainer>(world, log, loaded, std::move(data), terminal); });
+  return trainer->run(resume, machines);
+}
+
+}  // namespace tributary

@@ -1,0 +1,87 @@
+#include <gmock/gmock.h>
+
+#include <csignal>
+
+#include "base/error.h"
+#include "support/two_blocks.h"
+#include "train/event_log.h"
+#include "train/network.h"
+#include "train/run_record.h"
+#include "train/stop_request.h"
+#include "train/train_step.h"
+
+namespace tributary {
+namespace {
+
+TEST(EventLog, keeps_the_lines_up_to_a_step_and_drops_a_torn_one) {
+  const std::string text = "{\"event\":\"step\",\"step\":1}\n{\"event\":\"validation\",\"step\":1}\n{\"event\":\"step\",\"step\":2}\n{\"event\":\"st";
+  EXPECT_EQ(lines_up_to(text, 1), "{\"event\":\"step\",\"step\":1}\n{\"event\":\"validation\",\"step\":1}\n");
+  EXPECT_EQ(lines_up_to(text, 9), text.substr(0, text.rfind('{')));
+  EXPECT_EQ(lines_up_to("", 9), "");
+}
+
+TEST(EventLog, writes_numbers_that_read_back_to_the_same_bits_and_undefined_losses_as_null) {
+  StepRecord record;
+  record.step = 7;
+  record.loss = 0.1 + 0.2;
+  record.task_losses = {1.0 / 3.0, std::nullopt};
+  const std::string line = to_json_line(record, {"a", "b"});
+  EXPECT_NE(line.find("\"loss\":0.30000000000000004"), std::string::npos) << line;
+  EXPECT_NE(line.find("\"task_losses\":{\"a\":0.3333333333333333,\"b\":null}"), std::string::npos) << line;
+}
+
+TEST(StopRequest, notices_signals_and_the_time_limit) {
+  {
+    const StopRequest none(std::nullopt);
+    EXPECT_FALSE(none.pending());
+    std::raise(SIGUSR1);
+    EXPECT_TRUE(none.pending());
+  }
+  const StopRequest fresh(std::nullopt);
+  EXPECT_FALSE(fresh.pending()) << "a former signal is forgotten";
+  EXPECT_TRUE(StopRequest(0.0).pending());
+  EXPECT_FALSE(StopRequest(3600.0).pending());
+}
+
+TEST(RunRecord, refuses_a_mixture_of_processors_in_exact_mode_only) {
+  std::vector<RankMachine> machines(3, {"node1", {}});
+  machines[0].versions.processor = machines[1].versions.processor = machines[2].versions.processor = "AVX2";
+  EXPECT_NO_THROW(require_equal_machines(machines, Reduction::exact));
+  machines[2] = {"node2", {}};
+  machines[2].versions.processor = "AVX512";
+  EXPECT_NO_THROW(require_equal_machines(machines, Reduction::fast));
+  try {
+    require_equal_machines(machines, Reduction::exact);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::launch);
+    EXPECT_THAT(error.what(), testing::HasSubstr("rank 2 (node2)"));
+  }
+}
+
+TEST(TrainStep, names_the_block_nearest_the_loss_whose_gradient_is_not_finite) {
+  const BlockList model = testing_support::two_block_model();
+  const ParameterLayout layout = make_layout(model.parameters);
+  const auto block_of = [&](const std::string& name) { return layout.entries[layout.find(name)].offset / arena_block; };
+  EXPECT_EQ(first_bad_part(model, layout, {block_of("first.weight")}), "block 'first' (first.weight)");
+  std::vector<std::int64_t> bad{block_of("first.bias"), block_of("second.weight") + 1};
+  std::sort(bad.begin(), bad.end());
+  EXPECT_EQ(first_bad_part(model, layout, bad), "block 'second' (second.weight)");
+}
+
+TEST(Network, names_everything_that_keeps_a_data_set_from_fitting) {
+  Catalogue trained;
+  trained.schema.steps = 48;
+  trained.schema.statics = {{"age", "years"}};
+  trained.schema.tasks = {{"mortality", TaskKind::binary, {"no", "yes"}}};
+  Catalogue offered = trained;
+  EXPECT_EQ(schema_differences(trained, offered), "");
+  offered.schema.statics[0].unit = "months";
+  offered.schema.tasks[0].classes[1] = "dead";
+  EXPECT_EQ(schema_differences(trained, offered),
+            "static features: trained with [age (years)], the data set has [age (months)]\n"
+            "task 0: trained with mortality (binary) [no, yes], the data set has mortality (binary) [no, dead]");
+}
+
+}  // namespace
+}  // namespace tributary
