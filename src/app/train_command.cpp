@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "base/error.h"
 #include "train/trainer.h"
 
 namespace tributary {

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <exception>
@@ -11,6 +12,14 @@
 #include "base/files.h"
 
 namespace tributary {
+
+namespace {
+
+std::int64_t now_ms() {  // one clock for all processes of a machine
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
 
 struct Watchdog::Shared {
   explicit Shared(const Communicator& comm) : node(comm.split_by_node()) {
@@ -24,7 +33,7 @@ struct Watchdog::Shared {
       MPI_Win_shared_query(window, r, &size, &unit, &base);
       counters.push_back(static_cast<Counter*>(base));
     }
-    mine = new (own) Counter{{0}, {comm.rank()}};
+    mine = new (own) Counter{{0}, {now_ms()}, {comm.rank()}};
     node.barrier();
   }
   ~Shared() {
@@ -34,7 +43,8 @@ struct Watchdog::Shared {
   Shared& operator=(const Shared&) = delete;
 
   struct alignas(64) Counter {
-    std::atomic<std::int64_t> steps;
+    std::atomic<std::int64_t> steps;    // calls of progress()
+    std::atomic<std::int64_t> beat_ms;  // last sign of life of the rank's watchdog thread: a stopped process gives none
     std::atomic<int> rank;
   };
   Communicator node;
@@ -71,11 +81,14 @@ void Watchdog::progress(std::string_view operation, std::int64_t step) {
 }
 
 void Watchdog::run() {
+  using Duration = std::chrono::steady_clock::duration;
+  const auto limit = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(limit_s_));
+  const Duration tick = std::min<Duration>(std::chrono::milliseconds(500), limit / 8);
   std::unique_lock lock(mutex_);
   for (;;) {
-    const auto deadline = since_ + std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(limit_s_));
-    if (changed_.wait_until(lock, deadline, [&] { return stopping_; })) return;
-    if (std::chrono::steady_clock::now() - since_ < std::chrono::duration<double>(limit_s_)) continue;  // there was progress in the meantime
+    shared_->mine->beat_ms.store(now_ms());
+    if (changed_.wait_for(lock, tick, [&] { return stopping_; })) return;
+    if (std::chrono::steady_clock::now() - since_ < limit) continue;
     const std::string text = report();
     lock.unlock();
     if (act_)
@@ -90,9 +103,10 @@ std::string Watchdog::report() const {
   const std::int64_t own = shared_->mine->steps.load();
   std::string behind;
   for (const Shared::Counter* counter : shared_->counters)
-    if (counter->steps.load() < own) behind += fmt::format("{}{}", behind.empty() ? "" : ", ", counter->rank.load());
+    if (counter->steps.load() < own || now_ms() - counter->beat_ms.load() > static_cast<std::int64_t>(500 * limit_s_))
+      behind += fmt::format("{}{}", behind.empty() ? "" : ", ", counter->rank.load());
   return fmt::format(
-      "watchdog: rank {} has waited {:.0f} s in \"{}\" of step {}; ranks behind on this node: {}. Look at those ranks and their node; a larger "
+      "watchdog: rank {} has waited {:.0f} s in \"{}\" of step {}; ranks behind or stopped on this node: {}. Look at those ranks and their node; a larger "
       "run.watchdog_s allows longer waits.",
       rank_, std::chrono::duration<double>(std::chrono::steady_clock::now() - since_).count(), operation_, step_, behind.empty() ? "none known" : behind);
 }

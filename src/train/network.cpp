@@ -1,5 +1,7 @@
 #include "train/network.h"
 
+#include <fmt/core.h>
+
 #include "model/registry.h"
 
 namespace tributary {
