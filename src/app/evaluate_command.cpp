@@ -1,4 +1,7 @@
+#include <algorithm>
+#include <array>
 #include <memory>
+#include <string_view>
 
 #include "app/commands.h"
 #include "train/evaluate_run.h"
@@ -8,10 +11,13 @@ namespace {
 
 void print_summary(const std::vector<TaskMetrics>& metrics) {
   fmt::print("{:<24} {:>8} {:>18} {:>10} {:>12}\n", "task", "records", "metric", "model", "class prior");
+  constexpr std::array<std::string_view, 7> told{"auroc", "auprc", "f1", "f1_macro", "log_loss", "mae", "rmse"};  // the rest stands in metrics.json
   for (const TaskMetrics& task : metrics)
-    for (const auto& [name, value] : task.values)
+    for (const auto& [name, value] : task.values) {
+      if (std::find(told.begin(), told.end(), name) == told.end()) continue;
       for (const auto& [prior_name, prior] : task.class_prior)
         if (name == prior_name) fmt::print("{:<24} {:>8} {:>18} {:>10} {:>12}\n", task.task, task.records, name, shown(value), shown(prior));
+    }
 }
 
 }  // namespace

@@ -3,10 +3,11 @@
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import tempfile
 
-from runs import Run, expect_equal, make_shards, ranks_of
+from runs import BINARY, Run, expect_equal, make_shards, ranks_of
 
 STEPS = "train.steps=30"
 
@@ -64,7 +65,26 @@ def hung_rank_ends_the_job_with_76(folder, shards, _):
     assert list(run.folder.glob("watchdog-rank-*.txt")), "no report in the run directory"
 
 
-CASES = [killed_rank_resumes_on_another_number_of_ranks, signal_to_one_rank_saves_on_all_after_the_same_step, time_limit_saves_and_asks_for_a_requeue, hung_rank_ends_the_job_with_76]
+def gradient_that_is_not_finite_ends_with_70_naming_step_and_block(folder, shards, _):
+    run = Run(folder, "exploded", shards)
+    code = run.train(2, STEPS, "optim.learning_rate=1000", "optim.clip_norm=0", "optim.weight_decay=1000", "train.max_skipped=3")
+    assert code == 70, (code, run.log())
+    assert "the gradient is not finite in block '" in run.log() and "3 step(s) in a row" in run.log(), run.log()
+    skipped = [step for step in run.steps() if not step["applied"]]
+    assert len(skipped) >= 3 and all("not_finite_in" in step for step in skipped), skipped
+
+
+def data_set_that_does_not_fit_is_refused_by_name(folder, shards, straight):
+    other = folder / "other"
+    made = [BINARY, "shards", "synth", "--out", str(other), "--records", "100", "--steps", "24"]
+    assert subprocess.run(made, capture_output=True).returncode == 0
+    command = [BINARY, "evaluate", "--checkpoint", str(straight.folder), "--shards", str(other), "--out", str(folder / "none")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 65 and "hours of a series: trained with 48, the data set has 24" in done.stderr, (done.returncode, done.stderr)
+    assert not (folder / "none").exists()
+
+
+CASES = [gradient_that_is_not_finite_ends_with_70_naming_step_and_block, data_set_that_does_not_fit_is_refused_by_name, killed_rank_resumes_on_another_number_of_ranks, signal_to_one_rank_saves_on_all_after_the_same_step, time_limit_saves_and_asks_for_a_requeue, hung_rank_ends_the_job_with_76]
 
 
 def main() -> None:
