@@ -156,7 +156,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("config")
     parser.add_argument("--shards", required=True)
-    parser.add_argument("--without-notes", action="store_true")
+    parser.add_argument("--batches", type=int, default=0, help="stop an epoch after so many steps")
     parser.add_argument("--epochs", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -169,7 +169,7 @@ def main():
     settings = {"lstm_layers": lstm.get("layers", 3), "lstm_width": lstm.get("width", 256), "pairs": cnn.get("pairs", [[3, 1], [4, 2], [5, 4]]),
                 "filters": cnn.get("filters", 32), "windows": cnn.get("windows", 4), "heads": attention.get("heads", 8),
                 "head_width": attention.get("head_width", 64), "dropout": config.get("model", {}).get("dropout", 0.1)}
-    shards = Shards(arguments.shards, not arguments.without_notes, config.get("data", {}).get("window_tokens", 512))
+    shards = Shards(arguments.shards, "notes" not in config.get("data", {}).get("leave_out", []), config.get("data", {}).get("window_tokens", 512))
     encoder = None
     if shards.notes:
         from transformers import BertConfig, BertModel
@@ -188,7 +188,9 @@ def main():
     for epoch in range(arguments.epochs):
         dataset.epoch = epoch
         begin = last = time.perf_counter()
-        for batch in DataLoader(dataset, batch_size=None, num_workers=1, prefetch_factor=4):
+        for number, batch in enumerate(DataLoader(dataset, batch_size=None, num_workers=1, prefetch_factor=4)):
+            if arguments.batches and number >= arguments.batches:
+                break
             optimizer.zero_grad(set_to_none=True)
             loss = model.loss(parallel(batch), batch)
             loss.backward()
