@@ -3,9 +3,8 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "app/vocabulary_file.h"
 #include "base/clock.h"
-#include "base/files.h"
-#include "comm/agree.h"
 #include "ingest/tokenizer.h"
 #include "shards/token_rewrite.h"
 
@@ -19,15 +18,7 @@ struct RetokenizeCommand {
 
 void retokenize(const Session& session, const RetokenizeCommand& command) {
   const Stopwatch watch;
-  const std::string own = agreed(session.world, [&] { return session.world.rank() == 0 ? read_file(command.vocabulary) : std::string(); });
-  const std::string lines = session.world.broadcast(own, 0);
-  const auto tokenizer = agreed(session.world, [&] {
-    try {
-      return make_ascii_wordpiece(vocabulary_from_lines(lines));
-    } catch (const Error& error) {
-      throw Error(error.kind(), error.what(), command.vocabulary);
-    }
-  });
+  const auto tokenizer = make_ascii_wordpiece(read_vocabulary(session.world, command.vocabulary));
   const auto tokenize = [&tokenizer](std::string_view text) {
     Encoding encoding = tokenizer->encode(text);
     return TokenizedText{std::move(encoding.ids), std::move(encoding.marks)};

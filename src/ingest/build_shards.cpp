@@ -162,6 +162,7 @@ BuildResult build_shards(const Communicator& comm, const Recipe& recipe, const s
   } else {
     const TrainingCounts counts = fit(comm, recipe, samples, folder.path());
     fitted = agreed(comm, [&] { return fitted_from(recipe, counts); });
+    if (!options.vocabulary.empty() && fitted.schema.notes) fitted.vocabulary = options.vocabulary;
   }
   RecordLayout layout = agreed(comm, [&] { return lay_out(recipe, fitted.schema); });
   result.differences = layout.differences;

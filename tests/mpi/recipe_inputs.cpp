@@ -124,6 +124,22 @@ TEST(EicuRecipe, label_maps_and_vocabulary_are_fitted_on_training_records_alone)
   EXPECT_NE(RecordView(more.set, held_out).notes(), RecordView(base.set, held_out).notes());
 }
 
+TEST(EicuRecipe, a_vocabulary_given_by_the_user_takes_the_place_of_the_fitted_one) {
+  const test::Folder folder;
+  test::write_tables(test::made_up_eicu(), folder.path() / "tables", false);
+  BuildOptions options;
+  options.vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##a", "exam"};
+  const Built built = build(shipped("eicu-demo"), folder.path() / "tables", folder.path() / "shards", options);
+  EXPECT_EQ(built.set.catalogue.vocabulary, options.vocabulary);
+  std::size_t tokens = 0;
+  for (const RecordBlock& part : built.set.parts)
+    for (const std::int32_t id : part.notes.token_ids) {
+      EXPECT_LT(id, 8);
+      ++tokens;
+    }
+  EXPECT_GT(tokens, 0U);
+}
+
 // Rows after the hour, in all input tables at once, change no input of any record; each table's rows do when they stand before it.
 TEST(EicuRecipe, a_row_from_the_prediction_hour_on_is_in_no_input) {
   const Recipe recipe = shipped("eicu-demo");
