@@ -78,7 +78,7 @@ int run_command_line(int argc, const char* const* argv, const Session& session) 
       "  tributary config check launch/configs/quickstart.toml\n"
       "  tributary config show launch/configs/quickstart.toml --set train.steps=20 --origin\n"
       "  tributary version --json\n"
-      "Exit codes: 0 done, 64 configuration, 65 bad data or checkpoint, 66 input missing, 69 launch problem,\n"
+      "Exit codes: 0 done, 64 configuration, 65 bad data or checkpoint, 66 input missing, 68 internal fault, 69 launch problem,\n"
       "70 numerical, 73 cannot create, 74 I/O, 75 preempted and saved (requeue), 76 watchdog.");
   add_commands(root, session);
   try {

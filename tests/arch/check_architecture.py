@@ -1,4 +1,4 @@
-"""Holds the source to its architecture: include edges, fences around libraries, file and function lengths."""
+"""Holds the source to its architecture: include edges, fences around libraries, file lengths."""
 
 import os
 import pathlib
@@ -31,7 +31,7 @@ FENCES = {
     r"\bgetenv\s*\(": ["app"],
     r"#include\s*<torch/torch\.h": [],
     r"\bat::dropout\b|\bdropout_p\s*=\s*[1-9]": [],
-    r"\bat::(rand|randn|randint|bernoulli|randperm|manual_seed)\b": [],
+    r"\bat::(rand|randn|randint|bernoulli|randperm|normal|manual_seed)\b|\.(uniform_|normal_|bernoulli_|random_)\(": [],
     r"#include\s*<(ATen|c10|torch)/": ["batches", "model", "pipeline", "optim", "checkpoint", "train", "app"],
 }
 
