@@ -1,14 +1,12 @@
 #include "ingest/build_shards.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "base/error.h"
-#include "base/files.h"
 #include "comm/agree.h"
 #include "ingest/event.h"
 #include "ingest/label_map.h"
@@ -21,27 +19,25 @@
 #include "ingest/tokenizer.h"
 #include "ingest/training_fit.h"
 #include "shards/shard_writer.h"
+#include "shards/staging.h"
 
 namespace tributary {
 namespace {
 
-// The folder of the spilled events: beside the data set, gone at the end whatever happens.
+// The folder of the spilled events: beside the data set, gone at the end. It holds text of records; what a killed build leaves, the next one to the same
+// place on this host removes.
 class SpillFolder {
  public:
   SpillFolder(const Communicator& comm, const std::filesystem::path& out) : owner_(comm.rank() == 0) {
-    const std::string name = fmt::format("{}.spill-{}", out.string(), ::getpid());
-    path_ = comm.broadcast(name, 0);
-    agreed(comm, [&] {
-      if (!owner_) return;
-      std::error_code ignored;
-      if (std::filesystem::exists(out, ignored) && !(std::filesystem::is_directory(out, ignored) && std::filesystem::is_empty(out, ignored)))
-        fail(ErrorKind::cannot_create, "{}: there is something already; remove it or give another --out", out.string());
-      make_directories(path_);
+    const std::string made = agreed(comm, [&] {
+      if (!owner_) return std::string();
+      refuse_existing(out);
+      return make_staging(out.string() + ".spill").string();
     });
+    path_ = comm.broadcast(made, 0);
   }
   ~SpillFolder() {
-    std::error_code ignored;
-    if (owner_) std::filesystem::remove_all(path_, ignored);
+    if (owner_) remove_quietly(path_);
   }
   SpillFolder(const SpillFolder&) = delete;
   SpillFolder& operator=(const SpillFolder&) = delete;

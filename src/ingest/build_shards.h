@@ -29,7 +29,8 @@ struct BuildResult {
 // Tables are dealt to ranks, their rows become small events spilled per part beside `out`; each part is then sorted and assembled by the rank that writes
 // it. Memory: the list of records, and one part's events at a time.
 // Collective: all ranks of `comm`. Throws on all ranks together: Error{missing} for a table, Error{data} for too many bad rows or bad columns,
-// Error{cannot_create} when `out` is not empty, Error{io}. Nothing is left beside `out` in any case.
+// Error{cannot_create} when `out` is not empty, Error{io}. Nothing is left beside `out` then; what a killed
+// build leaves there (`<out>.building-<pid>`, `<out>.spill.building-<pid>`), the next build to `out` on that host removes.
 [[nodiscard]] BuildResult build_shards(const Communicator& comm, const Recipe& recipe, const std::filesystem::path& source, const std::filesystem::path& out,
                                        const BuildOptions& options);
 

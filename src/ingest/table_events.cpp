@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "base/error.h"
+#include "base/nearest.h"
 #include "ingest/csv_table.h"
 #include "ingest/note_text.h"
 #include "ingest/pattern.h"
@@ -23,6 +25,20 @@ struct BoundCondition {
   std::size_t column;
   const std::vector<std::string>* patterns;
 };
+
+// The column that `name` probably means, as part of a message. In a file without its header line the names are a record's values: only a plain word that is
+// nearly the name sought is told.
+std::string likely_column(const CsvHeader& header, const std::string& name) {
+  const std::string sought = lower_case(name);
+  std::vector<std::string> candidates;
+  for (const std::string& column : header.names()) {
+    const bool plain = !column.empty() && column.size() <= 40 &&
+                       std::all_of(column.begin(), column.end(), [](unsigned char c) { return c < 128 && (std::isalnum(c) != 0 || c == '_'); });
+    if (plain) candidates.push_back(lower_case(column));
+  }
+  const std::string found = nearest(sought, candidates);
+  return found.empty() || edit_distance(sought, found) > sought.size() / 2 ? "; is its header line missing?" : fmt::format(", the nearest is '{}'", found);
+}
 
 // A row rule with its columns found in the file's header.
 struct BoundRule {
@@ -114,6 +130,7 @@ class FileEvents {
     count("rows too long before the start, no input", early_);
     for (std::size_t t = 0; t < targets_.size(); ++t) {
       if (not_numbers_[t] > 0) report_.counts[targets_[t].name + ": not a number"] += not_numbers_[t];
+      if (replaced_bytes_[t] > 0) report_.counts[targets_[t].name + ": bytes that are not UTF-8, replaced"] += replaced_bytes_[t];
       if (outside_[t] > 0) report_.counts[targets_[t].name + ": outside the range"] += outside_[t];
     }
   }
@@ -124,8 +141,8 @@ class FileEvents {
   int column(const CsvHeader& header, const std::string& name) const {
     const int found = header.find(name);
     if (found < 0)
-      fail(ErrorKind::data, "{}: column '{}' is missing, table '{}' of the recipe names it; the file has {}", file_.name, name, table_.name,
-           fmt::join(header.names(), ", "));
+      fail(ErrorKind::data, "{}: column '{}' is missing, table '{}' of the recipe names it; the first line has {} columns{}", file_.name, name, table_.name,
+           header.names().size(), likely_column(header, name));
     return found;
   }
 
@@ -219,7 +236,9 @@ class FileEvents {
   }
 
   void add_note(const BoundRule& rule, const NoteRule& note) {
-    const NoteEntry entry = render_entry(note, rule.path >= 0 ? cell(rule.path) : std::string_view{}, cell(rule.text));
+    const Utf8Text path = as_utf8(rule.path >= 0 ? cell(rule.path) : std::string_view{}), text = as_utf8(cell(rule.text));
+    const NoteEntry entry = render_entry(note, path.text, text.text);
+    replaced_bytes_[rule.target] += path.replaced_bytes + text.replaced_bytes;
     if (entry.sentence.empty()) return;
     Event event = event_;
     event.minute = known_minute_;  // a note stands at the time it was entered
@@ -267,7 +286,7 @@ class FileEvents {
   const std::vector<std::string>* fields_ = nullptr;
   Event event_;
   std::int64_t rows_ = 0, others_ = 0, late_ = 0, early_ = 0;
-  std::vector<std::int64_t> not_numbers_ = std::vector<std::int64_t>(targets_.size()), outside_ = std::vector<std::int64_t>(targets_.size());
+  std::vector<std::int64_t> not_numbers_ = std::vector<std::int64_t>(targets_.size()), outside_ = not_numbers_, replaced_bytes_ = not_numbers_;
 };
 
 }  // namespace

@@ -1,6 +1,9 @@
 // Made-up source folders, built with the shipped recipes and checked value by value; what lies after the prediction hour is in no input.
 #include <gmock/gmock.h>
 
+#include <unistd.h>
+
+#include <array>
 #include <cmath>
 #include <cstdlib>
 
@@ -76,9 +79,9 @@ TEST(EicuRecipe, every_table_of_a_small_folder_becomes_the_expected_values) {
   EXPECT_EQ(one.series("labs", "sodium", 0), (Value{143, true}));       // the last of the hour
   EXPECT_EQ(one.series("exam", "GCS motor", 1), (Value{6, true}));
   EXPECT_EQ(one.series("exam", "heart rate current", 1), (Value{88, true}));
-  const std::vector<RecordView::Note> notes = {{0, "Past history, pulmonary: asthma."},
-                                               {1, "Physical exam, neurologic, gcs, motor score: 6."},
-                                               {1, "Note, review of systems, systems, pulmonary, cough: yes."},
+  const std::vector<RecordView::Note> notes = {{0, "Past history, Pulmonary: asthma."},
+                                               {1, "Physical exam, Neurologic, GCS, Motor Score: 6."},
+                                               {1, "Note, Review Of Systems, Systems, Pulmonary, Cough: yes."},
                                                {1, "Allergy: penicillins, all."}};
   EXPECT_EQ(one.notes(), notes);
   EXPECT_EQ(one.presence(), has_static | has_series | has_notes);
@@ -225,9 +228,46 @@ TEST(EicuRecipe, missing_tables_and_columns_are_named) {
   tables = test::made_up_eicu();
   tables["lab"][0] = "patientunitstayid,labresultoffset,labresultrevisedoffset,name,labresult";
   EXPECT_THAT(message(tables, ErrorKind::data), testing::AllOf(testing::HasSubstr("lab.csv"), testing::HasSubstr("'labname'")));
+  tables["lab"][0] = "patientunitstayid,labresultoffset,labresultrevisedoffset,lab_name,labresult";
+  EXPECT_THAT(message(tables, ErrorKind::data), testing::AllOf(testing::HasSubstr("5 columns"), testing::HasSubstr("'lab_name'")));
   tables = test::made_up_eicu();
   tables["patient"].push_back(tables["patient"][1]);
   EXPECT_THAT(message(tables, ErrorKind::data), testing::AllOf(testing::HasSubstr("patient.csv:44"), testing::HasSubstr("second time")));
+}
+
+TEST(EicuRecipe, text_that_a_killed_build_left_is_removed_by_the_next_one) {
+  const test::Folder folder;
+  test::write_tables(test::made_up_eicu(), folder.path() / "tables", false);
+  std::array<char, 256> host{};
+  ASSERT_EQ(::gethostname(host.data(), host.size() - 1), 0);
+  const auto leftover = [&](const std::string& name, const std::string& builder) {
+    std::filesystem::create_directory(folder.path() / name);
+    write_file(folder.path() / name / "builder", builder);
+    write_file(folder.path() / name / "part-00000.rank-00000", "text of a record");
+    return folder.path() / name;
+  };
+  const auto dead = leftover("shards.spill.building-999999999", host.data());  // above every process number
+  const auto elsewhere = leftover("shards.spill.building-999999998", "another host");
+  const Built built = build(shipped("eicu-demo"), folder.path() / "tables", folder.path() / "shards");
+  EXPECT_EQ(built.set.catalogue.total_rows(), 41);
+  EXPECT_FALSE(std::filesystem::exists(dead));
+  EXPECT_TRUE(std::filesystem::exists(elsewhere));  // its builder may be alive
+  int left = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) left += entry.path().filename().string().starts_with("shards.") ? 1 : 0;
+  EXPECT_EQ(left, 1) << "this build left something beside its result";
+}
+
+TEST(EicuRecipe, a_table_without_its_header_line_shows_nothing_of_its_records) {
+  test::SourceTables tables = test::made_up_eicu();
+  tables["allergy"] = {"101,20,70,secretdrug", "102,20,70,other"};
+  try {
+    (void)build(shipped("eicu-demo"), tables);
+    ADD_FAILURE() << "a table without a header line was accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::data);
+    EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("allergy.csv"), testing::HasSubstr("4 columns"), testing::HasSubstr("header line missing"),
+                                             testing::Not(testing::HasSubstr("secretdrug")), testing::Not(testing::HasSubstr("101"))));
+  }
 }
 
 TEST(EicuRecipe, bad_rows_are_counted_and_too_many_stop_the_build) {

@@ -161,15 +161,25 @@ TEST(NoteText, entries_become_sentences_grouped_in_paragraphs) {
   rule.prefix = "Physical exam";
   rule.drop = {"notes", "exam"};
   const NoteEntry motor = render_entry(rule, "notes/Exam/Neurologic/Motor Score/6", "6");
-  EXPECT_EQ(motor.sentence, "Physical exam, neurologic, motor score: 6.");
-  EXPECT_EQ(motor.paragraph, "neurologic");
-  EXPECT_EQ(render_entry(rule, "notes/Exam/HR/HR Current", "88").sentence, "Physical exam, hr current: 88.");
-  EXPECT_EQ(render_entry(rule, "", "caf\xc3\xa9").sentence, "Physical exam: caf??.");
+  EXPECT_EQ(motor.sentence, "Physical exam, Neurologic, Motor Score: 6.");
+  EXPECT_EQ(motor.paragraph, "Neurologic");
+  EXPECT_EQ(render_entry(rule, "notes/Exam/HR/HR Current", "88").sentence, "Physical exam, HR Current: 88.");
+  EXPECT_EQ(render_entry(rule, "notes/Exam/Asthma/asthma", "Asthma").sentence, "Physical exam: Asthma.");  // said three times in two cases
+  EXPECT_EQ(render_entry(rule, "", "Caf\xc3\xa9  \t au lait").sentence, "Physical exam: Caf\xc3\xa9 au lait.");
   EXPECT_EQ(render_entry(rule, "notes/Exam", "").sentence, "");
   const NoteEntry edema = render_entry(rule, "notes/Exam/Extremities/Edema", "none");
   const NoteEntry eyes = render_entry(rule, "notes/Exam/Neurologic/Eyes Score/4", "4");
   EXPECT_EQ(join_entries({motor, edema, eyes, motor}),
-            "Physical exam, neurologic, motor score: 6. Physical exam, neurologic, eyes score: 4.\n\nPhysical exam, extremities, edema: none.");
+            "Physical exam, Neurologic, Motor Score: 6. Physical exam, Neurologic, Eyes Score: 4.\n\nPhysical exam, Extremities, Edema: none.");
+}
+
+TEST(NoteText, valid_utf8_is_kept_and_other_bytes_are_replaced_and_counted) {
+  const std::string valid = "Fi\xc3\xa8vre 38,5 \xe2\x84\x83 \xf0\x9f\xa9\xba";
+  EXPECT_EQ(as_utf8(valid).text, valid);
+  EXPECT_EQ(as_utf8(valid).replaced_bytes, 0);
+  const Utf8Text repaired = as_utf8("caf\xe9 \xc3\xa9 \xe2\x84");  // Latin-1, a whole character, a character cut off
+  EXPECT_EQ(repaired.text, "caf\xef\xbf\xbd \xc3\xa9 \xef\xbf\xbd\xef\xbf\xbd");
+  EXPECT_EQ(repaired.replaced_bytes, 3);
 }
 
 TEST(LabelMap, classes_are_fitted_by_count_and_the_rest_is_other) {
