@@ -18,6 +18,8 @@ namespace tributary {
 namespace {
 
 constexpr std::string_view temporary_prefix = ".tmp-";
+constexpr std::string_view aside_prefix = "old-";  // after temporary_prefix: to be put back when its name is free
+constexpr std::string_view doomed_prefix = "gone-";
 constexpr std::string_view step_prefix = "step-";
 
 bool is_step_name(const std::string& name) {
@@ -30,6 +32,25 @@ bool exchange(const std::filesystem::path& a, const std::filesystem::path& b) {
   if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) return true;
   if (errno == EINVAL || errno == ENOSYS || errno == ENOTSUP) return false;
   fail(ErrorKind::io, "{}: cannot exchange names with {}: {}", a.string(), b.string(), std::strerror(errno));
+}
+
+// "best" of ".tmp-old-best-123"; empty for other names.
+std::string name_before(const std::string& temporary) {
+  const std::string prefix = fmt::format("{}{}", temporary_prefix, aside_prefix);
+  const std::size_t end = temporary.rfind('-');
+  return temporary.starts_with(prefix) && end > prefix.size() ? temporary.substr(prefix.size(), end - prefix.size()) : std::string();
+}
+
+void put_back(const std::filesystem::path& aside) {
+  const std::string name = name_before(aside.filename().string());
+  std::error_code code;
+  if (name.empty() || std::filesystem::exists(aside.parent_path() / name, code)) return;
+  try {
+    static_cast<void>(load_manifest(aside));
+  } catch (const Error&) {
+    return;  // half removed
+  }
+  commit_rename(aside, aside.parent_path() / name);
 }
 
 std::string to_text(const RunListing& listing) {
@@ -103,7 +124,10 @@ void remove_temporaries(const std::filesystem::path& run_dir) {
   for (const auto& entry : std::filesystem::directory_iterator(run_dir, code)) {
     if (entry.path().filename().string().starts_with(temporary_prefix)) left.push_back(entry.path());
   }
-  for (const auto& path : left) std::filesystem::remove_all(path, code);
+  for (const auto& path : left) {
+    put_back(path);
+    std::filesystem::remove_all(path, code);
+  }
 }
 
 void publish(const std::filesystem::path& staging, const std::filesystem::path& target) {
@@ -113,19 +137,24 @@ void publish(const std::filesystem::path& staging, const std::filesystem::path& 
     commit_rename(staging, target);
     return;
   }
-  const auto old = temporary_name(target.parent_path(), "old-" + target.filename().string());
+  const auto old = temporary_name(target.parent_path(), std::string(aside_prefix) + target.filename().string());
   if (exchange(staging, target)) {
     sync_path(target.parent_path());
     std::filesystem::remove_all(staging, code);
     return;
   }
   commit_rename(target, old);
-  commit_rename(staging, target);
+  try {
+    commit_rename(staging, target);
+  } catch (...) {
+    put_back(old);
+    throw;
+  }
   std::filesystem::remove_all(old, code);
 }
 
 void remove_checkpoint(const std::filesystem::path& path) {
-  const auto doomed = temporary_name(path.parent_path(), "old-" + path.filename().string());
+  const auto doomed = temporary_name(path.parent_path(), std::string(doomed_prefix) + path.filename().string());
   commit_rename(path, doomed);
   std::error_code code;
   std::filesystem::remove_all(doomed, code);

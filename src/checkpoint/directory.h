@@ -32,13 +32,16 @@ struct RunListing {
 // A checkpoint itself, or the newest of a run directory. Throws: Error{missing} with what was skipped and why.
 [[nodiscard]] std::filesystem::path resolve_checkpoint(const std::filesystem::path& path);
 
-// `staging` becomes `target`; what stood there before is removed afterwards. Both in one folder. Throws: Error{io}.
+// `staging` becomes `target`; what stood there before is removed afterwards. Both in one folder. Names are exchanged in one step where the file system can;
+// elsewhere the old one stands as .tmp-old-<name>-<pid> for a moment, from where remove_temporaries() puts it back should the program end there.
+// Throws: Error{io}.
 void publish(const std::filesystem::path& staging, const std::filesystem::path& target);
 
 // Renamed to a temporary name first, so that what is half removed never looks like a checkpoint. Throws: Error{io}.
 void remove_checkpoint(const std::filesystem::path& path);
 
-void remove_temporaries(const std::filesystem::path& run_dir);  // .tmp-*
+// Removes .tmp-*, but first puts back a whole checkpoint that publish() had moved aside when it was cut off.
+void remove_temporaries(const std::filesystem::path& run_dir);
 [[nodiscard]] std::filesystem::path temporary_name(const std::filesystem::path& run_dir, const std::string& name);
 
 }  // namespace tributary

@@ -179,6 +179,27 @@ TEST_F(Checkpoints, of_one_name_replace_each_other_and_the_best_is_a_copy_of_its
   EXPECT_TRUE(compare_checkpoints(run / "best", run / checkpoint_name(20)).tensors.empty());
 }
 
+TEST_F(Checkpoints, moved_aside_by_a_replacement_that_was_cut_off_are_put_back) {
+  save(world, run, "best");
+  state.step = 30;
+  save(world, run, checkpoint_name(30));
+  agreed(world, [&] {
+    if (world.rank() != 0) return;
+    fs::rename(run / "best", run / ".tmp-old-best-123");                      // cut off before the new one got the name
+    fs::copy(run / checkpoint_name(30), run / ".tmp-best-123");               // the new one
+    fs::copy(run / checkpoint_name(30), run / ".tmp-old-step-00000030-123");  // cut off after it: the name is taken
+    fs::create_directories(run / ".tmp-old-step-00000010-123");               // half removed
+    fs::copy(run / checkpoint_name(30), run / ".tmp-gone-step-00000020-123");
+    remove_temporaries(run);
+  });
+  state.step = 20;
+  expect_equal(world, run / "best");
+  state.step = 30;
+  expect_equal(world, run / checkpoint_name(30));
+  world.barrier();
+  EXPECT_EQ(std::distance(fs::directory_iterator(run), fs::directory_iterator{}), 2);
+}
+
 std::string refusal(const Communicator& comm, const fs::path& path, const ParameterLayout& layout) {
   try {
     const CheckpointHead head = open_checkpoint(comm, path);
