@@ -80,6 +80,11 @@ void Watchdog::progress(std::string_view operation, std::int64_t step) {
   shared_->mine->steps.fetch_add(1, std::memory_order_relaxed);
 }
 
+void Watchdog::alive() {
+  const std::lock_guard lock(mutex_);
+  since_ = std::chrono::steady_clock::now();
+}
+
 void Watchdog::run() {
   using Duration = std::chrono::steady_clock::duration;
   const auto limit = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(limit_s_));

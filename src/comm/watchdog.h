@@ -22,7 +22,7 @@ class Watchdog {
  public:
   using Act = std::function<void(const std::string& report)>;
 
-  // limit_s: longest time between two calls of progress(). `report_folder`: where the report is left (empty: on stderr alone).
+  // limit_s: longest time between two calls of progress() or alive(). `report_folder`: where the report is left (empty: on stderr alone).
   // `act`: what happens when the limit is passed, once; by default the report is written, MPI_Abort(76) follows, and _exit(76) should that hang for 2 s.
   // Collective: all ranks.
   Watchdog(const Communicator& comm, double limit_s, std::filesystem::path report_folder, Act act = {});
@@ -32,6 +32,9 @@ class Watchdog {
 
   // Names what this rank does next; the limit counts from here. Every rank names the same operations in the same order, or the report cannot say who is behind.
   void progress(std::string_view operation, std::int64_t step);
+
+  // The operation goes on: the limit counts from here, but nothing is counted, since ranks may have unequal numbers of parts of an operation.
+  void alive();
 
  private:
   struct Shared;  // the counters

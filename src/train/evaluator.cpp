@@ -38,7 +38,7 @@ OwnResults run_leaves(const EvaluationTools& tools, const at::Tensor& parameters
   EvaluationBatches batches(tools.plan, tools.data.index, tools.source, tools.collator, split, tools.comm.size(), tools.comm.rank());
   const std::size_t sums = output_number(tools.model, loss_sums_name);
   while (const std::optional<LeafBatch> leaf = batches.next()) {
-    tools.watchdog.progress("evaluate a leaf", step);
+    tools.watchdog.alive();
     // Denominators do not matter here: only the loss sums are used.
     const LeafContext context{0, step, leaf->leaf, false, std::vector<double>(tasks.size(), 1.0)};
     const LeafOutput output = tools.engine.evaluate(parameters, {context, &leaf->batch});

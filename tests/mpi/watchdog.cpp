@@ -35,6 +35,31 @@ TEST(Watchdog, names_the_operation_the_step_and_the_ranks_that_are_behind) {
   }
 }
 
+TEST(Watchdog, does_not_take_a_rank_with_fewer_parts_of_an_operation_for_one_behind) {
+  const auto world = Communicator::world();
+  std::string told;
+  std::atomic<int> acts{0};
+  {
+    Watchdog watchdog(world, 1.0, {}, [&](const std::string& report) {
+      told = report;
+      ++acts;
+    });
+    watchdog.progress("evaluation", 3);
+    const int leaves = world.rank() == 0 ? 5 : 4;
+    for (int leaf = 0; leaf < leaves; ++leaf) {
+      std::this_thread::sleep_for(300ms);
+      watchdog.alive();
+    }
+    world.barrier();
+    EXPECT_EQ(acts.load(), 0);  // all leaves together took longer than the limit
+    watchdog.progress("sums", 3);
+    std::this_thread::sleep_for(1500ms);
+    world.barrier();
+  }
+  EXPECT_EQ(acts.load(), 1);
+  EXPECT_NE(told.find("\"sums\" of step 3; ranks behind or stopped on this node: none known"), std::string::npos) << told;
+}
+
 TEST(Watchdog, stays_silent_while_there_is_progress) {
   const auto world = Communicator::world();
   std::atomic<int> acts{0};
