@@ -29,7 +29,10 @@ void add_train(CLI::App& root, const Session& session) {
   auto options = std::make_shared<Options>();
   command->add_option("CONFIG", options->path, "configuration file (TOML)")->required();
   command->add_option("--set", options->overrides, "section.key=value in place of the file's; may be given several times")->allow_extra_args(false);
-  command->add_option("--resume", options->resume, "auto: the newest checkpoint of run.dir, if any; never: run.dir must hold none; or a checkpoint's path")
+  command
+      ->add_option("--resume", options->resume,
+                   "auto: the newest checkpoint of run.dir, if any; never: run.dir must hold none; or a checkpoint's path, "
+                   "later than which run.dir must hold none")
       ->capture_default_str();
   command->footer(
       "SIGUSR1, SIGUSR2, SIGTERM or run.max_time: all ranks save after the same step and leave with 75.\n"

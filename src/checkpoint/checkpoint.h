@@ -40,7 +40,8 @@ struct CheckpointSource {
 // Collective: all ranks of `comm`. Throws on all ranks together: Error{cannot_create, io}; then nothing new stands under the final name.
 Manifest save_checkpoint(const Communicator& comm, const std::filesystem::path& run_dir, const std::string& name, const CheckpointSource& source);
 
-// <run_dir>/<name> becomes a copy of <run_dir>/<from> (hard links where the file system has them). Collective. Throws on all ranks together.
+// <run_dir>/<name> becomes a copy of <run_dir>/<from>, or of another run's checkpoint when `from` is an absolute path (hard links where the file system has
+// them). Collective. Throws on all ranks together.
 void copy_checkpoint(const Communicator& comm, const std::filesystem::path& run_dir, const std::string& from, const std::string& name);
 
 // Removes all but the newest `keep` of <run_dir>/step-*. Collective. Throws on all ranks together: Error{io}.

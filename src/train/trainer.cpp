@@ -1,6 +1,7 @@
 #include "train/trainer.h"
 
 #include <array>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -10,6 +11,7 @@
 #include "checkpoint/directory.h"
 #include "comm/agree.h"
 #include "comm/watchdog.h"
+#include "train/best.h"
 #include "train/data_set.h"
 #include "train/evaluator.h"
 #include "train/event_log.h"
@@ -46,7 +48,9 @@ class Trainer {
 
   RunSummary run(const ResumeChoice& resume, const std::vector<RankMachine>& machines) {
     agreed(world_, [&] {
-      if (log_.rank() == 0) make_directories(folder_);
+      if (log_.rank() != 0) return;
+      make_directories(folder_);
+      remove_temporaries(folder_);
     });
     begin(resume, machines);
     watchdog_.emplace(world_, static_cast<double>(settings_.run.watchdog_s), folder_);
@@ -84,7 +88,7 @@ class Trainer {
   }
 
   [[nodiscard]] std::optional<std::filesystem::path> checkpoint_to_resume(const std::string& mode) const {
-    if (mode != "auto" && mode != "never") return agreed(world_, [&] { return resolve_checkpoint(mode); });
+    if (mode != "auto" && mode != "never") return named_checkpoint(mode);
     const RunListing listing = list_run(world_, folder_);
     for (const auto& skipped : listing.skipped)
       if (log_.rank() == 0) log_.warn("{} is passed over: {}", skipped.path.string(), skipped.reason);
@@ -97,6 +101,18 @@ class Trainer {
     return listing.checkpoints.front().path;
   }
 
+  // A later checkpoint of run.dir would be taken for the newest one of the run that begins here, and its own ones for old ones.
+  [[nodiscard]] std::filesystem::path named_checkpoint(const std::string& path) const {
+    const std::filesystem::path from = agreed(world_, [&] { return resolve_checkpoint(path); });
+    const std::int64_t step = agreed(world_, [&] { return load_manifest(from).step; });
+    const RunListing listing = list_run(world_, folder_);
+    if (listing.checkpoints.empty() || listing.checkpoints.front().step <= step) return from;
+    throw Error(ErrorKind::configuration, fmt::format("{} stands after step {}, later than {} after step {}: the run would leave two histories in one folder; "
+                                                      "remove or move the later checkpoints, or give another run.dir (--set run.dir=...)",
+                                                      listing.checkpoints.front().path.string(), listing.checkpoints.front().step, from.string(), step))
+        .mark_shared();
+  }
+
   void load(const std::filesystem::path& from) {
     const CheckpointHead head = open_checkpoint(world_, from);
     const auto rank = static_cast<std::size_t>(world_.rank());
@@ -105,6 +121,8 @@ class Trainer {
     LoadedTensors tensors = load_tensors(world_, head, network_.layout, ArenaRange{tree_.slices().offsets[rank], tree_.slices().counts[rank]});
     run_.parameters = std::move(tensors.parameters);
     run_.adam = {std::move(tensors.moments.first), std::move(tensors.moments.second), head.state.updates};
+    if (!settle_best(world_, folder_, from, run_.state) && log_.rank() == 0)
+      log_.warn("the best checkpoint, of step {}, is not whole in {}: the next validation decides anew", head.state.best_step, folder_.string());
     log_.once("going on after step {} from {}", run_.state.step, from.string());
   }
 
@@ -175,11 +193,11 @@ class Trainer {
     const std::vector<TaskMetrics> metrics = metrics_of(evaluation, network_.model, data_.catalogue.schema);
     const Metric auroc = mean_over_tasks(metrics, "auroc");
     const bool by_loss = settings_.train.watch == "loss";
-    std::array<double, 2> told{0, 0};  // is there a value, and the value, as rank 0 sees it
-    if (const std::optional<double> value = by_loss ? evaluation.loss : auroc) told = {1, *value};
+    std::array<double, 2> told{0, 0};  // is there a finite value, and the value, as rank 0 sees it
+    if (const std::optional<double> value = by_loss ? evaluation.loss : auroc; value && std::isfinite(*value)) told = {1, *value};
     world_.broadcast(std::as_writable_bytes(std::span(told)), 0);
     TrainState& state = run_.state;
-    const bool better = told[0] > 0 && (!state.has_best || (by_loss ? told[1] < state.best_value : told[1] > state.best_value));
+    const bool better = improves(state, told[0] > 0 ? std::optional(told[1]) : std::nullopt, by_loss);
     state.validations_without_improvement = better ? 0 : state.validations_without_improvement + 1;
     if (told[0] > 0) state.validations.push_back({state.step, told[1]});
     if (better) {

@@ -1,9 +1,11 @@
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <csignal>
 
 #include "base/error.h"
 #include "support/two_blocks.h"
+#include "train/best.h"
 #include "train/event_log.h"
 #include "train/network.h"
 #include "train/run_record.h"
@@ -57,6 +59,23 @@ TEST(RunRecord, refuses_a_mixture_of_processors_in_exact_mode_only) {
     EXPECT_EQ(error.kind(), ErrorKind::launch);
     EXPECT_THAT(error.what(), testing::HasSubstr("rank 2 (node2)"));
   }
+}
+
+TEST(Best, is_the_first_finite_value_and_then_every_better_one) {
+  TrainState state;
+  EXPECT_FALSE(improves(state, std::nullopt, true));
+  EXPECT_FALSE(improves(state, std::nan(""), true));
+  EXPECT_FALSE(improves(state, INFINITY, false));
+  EXPECT_TRUE(improves(state, 0.5, true));
+  state.has_best = true;
+  state.best_value = 0.5;
+  EXPECT_TRUE(improves(state, 0.4, true));
+  EXPECT_FALSE(improves(state, 0.5, true));
+  EXPECT_FALSE(improves(state, 0.4, false));
+  EXPECT_TRUE(improves(state, 0.6, false));
+  EXPECT_FALSE(improves(state, std::nan(""), false));
+  state.best_value = std::nan("");
+  EXPECT_TRUE(improves(state, 0.9, true)) << "a best that is no number blocks none";
 }
 
 TEST(TrainStep, names_the_block_nearest_the_loss_whose_gradient_is_not_finite) {
