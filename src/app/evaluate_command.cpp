@@ -15,8 +15,10 @@ void print_summary(const std::vector<TaskMetrics>& metrics) {
   for (const TaskMetrics& task : metrics)
     for (const auto& [name, value] : task.values) {
       if (std::find(told.begin(), told.end(), name) == told.end()) continue;
-      for (const auto& [prior_name, prior] : task.class_prior)
-        if (name == prior_name) fmt::print("{:<24} {:>8} {:>18} {:>10} {:>12}\n", task.task, task.records, name, shown(value), shown(prior));
+      const auto prior = std::find_if(task.class_prior.begin(), task.class_prior.end(),
+                                      [&, wanted = std::string_view(name)](const auto& entry) { return entry.first == wanted; });
+      fmt::print("{:<24} {:>8} {:>18} {:>10} {:>12}\n", task.task, task.records, name, shown(value),
+                 prior == task.class_prior.end() ? "" : shown(prior->second));
     }
 }
 

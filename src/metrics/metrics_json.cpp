@@ -41,8 +41,11 @@ Json as_json(const TaskMetrics& task) {
   if (task.kind == TaskKind::binary)
     json["auroc_interval_95"] = task.auroc_interval ? Json({task.auroc_interval->low, task.auroc_interval->high}) : Json("undefined");
   for (std::size_t k = 0; k < task.auroc_by_class.size(); ++k) json["auroc_by_class"][task.classes[k]] = as_json(task.auroc_by_class[k]);
-  json["class_prior"] = as_json(task.class_prior);
-  if (task.kind != TaskKind::regression) json["confusion"] = confusion(task);
+  if (task.kind != TaskKind::regression) {
+    json["training_frequencies"] = task.training_frequencies;
+    json["class_prior"] = as_json(task.class_prior);
+    json["confusion"] = confusion(task);
+  }
   return json;
 }
 

@@ -123,8 +123,6 @@ NamedMetrics regression_values(const Regression& values) {
   return {{"mae", mean_absolute_error(values)}, {"rmse", root_mean_square_error(values)}, {"r2", r_squared(values)}};
 }
 
-double share(std::int64_t part, std::int64_t whole) { return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole); }
-
 void append(std::vector<std::int64_t>& confusion, const BinaryCounts& c) {
   confusion.insert(confusion.end(), {c.true_negative, c.false_positive, c.false_negative, c.true_positive});
 }
@@ -134,7 +132,7 @@ void evaluate_binary(TaskMetrics& result, const Rows& rows) {
   const BinaryScores scores{rows.probability, truth};
   result.positives = {std::count(truth.begin(), truth.end(), 1)};
   result.values = binary_values(scores);
-  result.class_prior = binary_values({std::vector<double>(truth.size(), share(result.positives[0], result.records)), truth});
+  result.class_prior = binary_values({std::vector<double>(truth.size(), result.training_frequencies[0]), truth});
   result.auroc_interval = auroc_interval(scores, derive_key(Draw::bootstrap, 0, result.task));
   append(result.confusion, count_decisions(scores));
 }
@@ -148,8 +146,7 @@ void evaluate_multiclass(TaskMetrics& result, const Rows& rows) {
     ++result.positives[static_cast<std::size_t>(label)];
   }
   std::vector<double> prior;
-  for (std::int64_t row = 0; row < rows.count; ++row)
-    for (const std::int64_t positives : result.positives) prior.push_back(share(positives, rows.count));
+  for (std::int64_t row = 0; row < rows.count; ++row) prior.insert(prior.end(), result.training_frequencies.begin(), result.training_frequencies.end());
   const ClassScores scores{rows.probability, truth, static_cast<std::int64_t>(classes)};
   result.values = multiclass_values(scores);
   result.class_prior = multiclass_values({prior, truth, scores.classes});
@@ -164,7 +161,7 @@ void evaluate_multilabel(TaskMetrics& result, const Rows& rows) {
     columns.score.push_back(column(rows.probability, classes, k));
     columns.truth.push_back(truth_column(rows.label, classes, k));
     result.positives.push_back(std::count(columns.truth[k].begin(), columns.truth[k].end(), 1));
-    prior.score.emplace_back(columns.score[k].size(), share(result.positives[k], rows.count));
+    prior.score.emplace_back(columns.score[k].size(), result.training_frequencies[k]);
     append(result.confusion, count_decisions(columns.at(k)));
   }
   prior.truth = columns.truth;
@@ -173,22 +170,32 @@ void evaluate_multilabel(TaskMetrics& result, const Rows& rows) {
   result.auroc_by_class = each_label(columns, [](const BinaryScores& s) { return auroc(s); });
 }
 
-void evaluate_regression(TaskMetrics& result, const Rows& rows) {
-  double sum = 0;
-  for (const double label : rows.label) sum += label;
-  const std::vector<double> mean(rows.label.size(), rows.count == 0 ? 0 : sum / static_cast<double>(rows.count));
-  result.values = regression_values({rows.probability, rows.label});
-  result.class_prior = regression_values({mean, rows.label});
-}
-
 }  // namespace
 
-TaskMetrics evaluate_task(const Task& task, std::span<const double> probability, std::span<const double> label, std::span<const std::uint8_t> valid) {
+std::vector<double> training_frequencies(const Task& task, const LabelCounts& counts) {
+  if (task.kind == TaskKind::regression) return {};
+  const auto train = static_cast<std::size_t>(Split::train);
+  const auto width = static_cast<std::size_t>(task.output_width());
+  check(counts.classes.size() == task.classes.size(), "task {}: label counts of {} classes, {} expected", task.name, counts.classes.size(),
+        task.classes.size());
+  const std::int64_t labels = counts.valid[train];
+  if (labels == 0) return std::vector<double>(width, task.kind == TaskKind::multiclass ? 1.0 / static_cast<double>(width) : 0.5);
+  std::vector<double> frequencies;
+  for (std::size_t k = task.classes.size() - width; k < task.classes.size(); ++k)  // of a binary task the second class is the positive one
+    frequencies.push_back(static_cast<double>(counts.classes[k][train]) / static_cast<double>(labels));
+  return frequencies;
+}
+
+TaskMetrics evaluate_task(const Task& task, std::span<const double> frequencies, std::span<const double> probability, std::span<const double> label,
+                          std::span<const std::uint8_t> valid) {
+  check(task.kind == TaskKind::regression || frequencies.size() == static_cast<std::size_t>(task.output_width()),
+        "metrics of task {}: {} training frequencies for {} outputs", task.name, frequencies.size(), task.output_width());
   const Rows rows = valid_rows(task, probability, label, valid);
   TaskMetrics result;
   result.task = task.name;
   result.kind = task.kind;
   result.classes = task.classes;
+  result.training_frequencies.assign(frequencies.begin(), frequencies.end());
   result.records = rows.count;
   result.missing = static_cast<std::int64_t>(valid.size()) - rows.count;
   switch (task.kind) {
@@ -202,7 +209,7 @@ TaskMetrics evaluate_task(const Task& task, std::span<const double> probability,
       evaluate_multilabel(result, rows);
       break;
     case TaskKind::regression:
-      evaluate_regression(result, rows);
+      result.values = regression_values({rows.probability, rows.label});
       break;
   }
   return result;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "metrics/scores.h"
-#include "shards/schema.h"
+#include "shards/catalogue.h"
 
 namespace tributary {
 
@@ -23,18 +23,24 @@ struct TaskMetrics {
   std::int64_t missing = 0;             // without one
   std::vector<std::int64_t> positives;  // binary: {of the positive class}; multiclass, multilabel: of each class
   NamedMetrics values;
-  NamedMetrics class_prior;                // the same metrics of a constant prediction: the frequencies (regression: the mean) of these very labels
-  std::optional<Interval> auroc_interval;  // binary: 95 %
-  std::vector<Metric> auroc_by_class;      // multiclass, multilabel
+  std::vector<double> training_frequencies;  // [output_width] of the training labels, see training_frequencies(); empty for regression
+  NamedMetrics class_prior;                  // the same metrics of the constant prediction of these frequencies; empty for regression
+  std::optional<Interval> auroc_interval;    // binary: 95 %
+  std::vector<Metric> auroc_by_class;        // multiclass, multilabel
   // binary: [2, 2], multiclass: [K, K], truth down, prediction across; multilabel: [K, 2, 2].
   std::vector<std::int64_t> confusion;
 };
 
+// Of each output's class among the valid training labels: what is known without a look at the records that are evaluated. 0.5, or 1 / classes of a
+// multi-class task, where the training split has no label. Shape: [output_width]; empty for regression.
+[[nodiscard]] std::vector<double> training_frequencies(const Task& task, const LabelCounts& counts);
+
+// frequencies: training_frequencies() of the task.
 // probability [N, output_width] (regression: the prediction), label [N, label_width], valid [N]: row-major; rows that are not valid may hold anything.
 // Values count as they are written in predictions.csv (nine digits), so that anyone can recompute every metric from that file.
 // Throws: Error{numerical} for a probability that is not finite; Error{data} for a label outside the map; Error{internal} when sizes disagree.
-[[nodiscard]] TaskMetrics evaluate_task(const Task& task, std::span<const double> probability, std::span<const double> label,
-                                        std::span<const std::uint8_t> valid);
+[[nodiscard]] TaskMetrics evaluate_task(const Task& task, std::span<const double> frequencies, std::span<const double> probability,
+                                        std::span<const double> label, std::span<const std::uint8_t> valid);
 
 // The value of that name; undefined when the task has none.
 [[nodiscard]] Metric metric_named(const TaskMetrics& metrics, std::string_view name);

@@ -126,7 +126,7 @@ std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Lo
   watchdog.progress("write metrics and predictions", head.state.step);
   return agreed(world, [&] {
     if (log.rank() != 0) return std::vector<TaskMetrics>();
-    std::vector<TaskMetrics> metrics = metrics_of(joined(results), network.model, data.catalogue.schema);
+    std::vector<TaskMetrics> metrics = metrics_of(joined(results), network.model, data.catalogue);
     write_results(options, head, results, network, data, metrics);
     return metrics;
   });

@@ -48,7 +48,7 @@ struct EvaluationTools {
 [[nodiscard]] Evaluation evaluate_split(const EvaluationTools& tools, const at::Tensor& parameters, Split split, std::int64_t step);
 
 // On rank 0, which holds the scores.
-[[nodiscard]] std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const BlockList& model, const Schema& schema);
+[[nodiscard]] std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const BlockList& model, const Catalogue& catalogue);
 
 // Weighted sum of the defined task losses; none where none is defined.
 [[nodiscard]] std::optional<double> total_loss(const std::vector<std::optional<double>>& task_losses, const BlockList& model, const Schema& schema,

@@ -190,7 +190,7 @@ class Trainer {
     const EvaluationTools tools{world_,    data_, plan_, *validation_source_, collator_, network_.model, network_.engine, settings_.model.heads.weight,
                                 *watchdog_};
     const Evaluation evaluation = evaluate_split(tools, run_.parameters, Split::validation, run_.state.step);
-    const std::vector<TaskMetrics> metrics = metrics_of(evaluation, network_.model, data_.catalogue.schema);
+    const std::vector<TaskMetrics> metrics = metrics_of(evaluation, network_.model, data_.catalogue);
     const Metric auroc = mean_over_tasks(metrics, "auroc");
     const bool by_loss = settings_.train.watch == "loss";
     std::array<double, 2> told{0, 0};  // is there a finite value, and the value, as rank 0 sees it

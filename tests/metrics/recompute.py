@@ -165,10 +165,13 @@ def compare_task(comparison, name, told, classes):
     kind = told["kind"]
     measure = {"binary": lambda a, b: binary(a[:, 0], b[:, 0]), "multiclass": multiclass, "multilabel": multilabel,
                "regression": lambda a, b: regression(a[:, 0], b[:, 0])}[kind]
-    prior = np.tile(y.mean(axis=0), (len(y), 1)) if len(y) else p
+    sides = [("metrics", p)]
+    if kind != "regression":
+        assert len(told["training_frequencies"]) == p.shape[1], f"{name}: one training frequency for each output is needed"
+        sides.append(("class_prior", np.tile(told["training_frequencies"], (len(y), 1))))
     comparison.equal(f"{name} records", told["records"], len(y))
     comparison.equal(f"{name} missing_labels", told["missing_labels"], missing)
-    for key, probability in (("metrics", p), ("class_prior", prior)):
+    for key, probability in sides:
         values, confusion = measure(probability, y)
         assert set(values) == set(told[key]), f"{name}: {key} holds {sorted(told[key])}, expected {sorted(values)}"
         for metric, value in values.items():

@@ -56,7 +56,9 @@ void write(const std::filesystem::path& folder) {
   for (const Task& task : tasks) {
     data.push_back(invent(task, data.size()));
     if (task.name == "nobody") std::fill(data.back().label.begin(), data.back().label.end(), 0.0);
-    metrics.push_back(evaluate_task(task, data.back().probability, data.back().label, data.back().valid));
+    std::vector<double> frequencies;  // other ones than these labels have
+    if (task.kind != TaskKind::regression) frequencies.assign(static_cast<std::size_t>(task.output_width()), 0.25);
+    metrics.push_back(evaluate_task(task, frequencies, data.back().probability, data.back().label, data.back().valid));
   }
   std::string csv = predictions_header();
   for (std::size_t record = 0; record < records; ++record)

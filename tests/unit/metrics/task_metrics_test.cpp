@@ -20,9 +20,15 @@ const Task stay{"stay", TaskKind::multiclass, {"short", "middle", "long"}};
 const Task signs{"signs", TaskKind::multilabel, {"a", "b"}};
 const Task days{"days", TaskKind::regression, {}};
 
+LabelCounts unlabelled(const Task& task) {
+  LabelCounts counts;
+  counts.classes.resize(task.classes.size());
+  return counts;
+}
+
 TEST(TaskMetrics, ignore_records_without_a_label_whatever_they_hold) {
-  const TaskMetrics all = evaluate_task(death, Values{0.8, 0.2, 0.6}, Values{1, 0, 0}, Valid{1, 1, 1});
-  const TaskMetrics with_gaps = evaluate_task(death, Values{0.8, nan, 0.2, 0.6}, Values{1, nan, 0, 0}, Valid{1, 0, 1, 1});
+  const TaskMetrics all = evaluate_task(death, Values{0.25}, Values{0.8, 0.2, 0.6}, Values{1, 0, 0}, Valid{1, 1, 1});
+  const TaskMetrics with_gaps = evaluate_task(death, Values{0.25}, Values{0.8, nan, 0.2, 0.6}, Values{1, nan, 0, 0}, Valid{1, 0, 1, 1});
   EXPECT_EQ(all.records, 3);
   EXPECT_EQ(with_gaps.records, 3);
   EXPECT_EQ(with_gaps.missing, 1);
@@ -31,8 +37,24 @@ TEST(TaskMetrics, ignore_records_without_a_label_whatever_they_hold) {
   EXPECT_EQ(with_gaps.confusion, (std::vector<std::int64_t>{1, 1, 0, 1}));
 }
 
+TEST(TaskMetrics, take_the_class_prior_from_the_training_labels_alone) {
+  LabelCounts counts;
+  counts.valid = {8, 100, 100};
+  counts.classes = {{6, 0, 0}, {2, 100, 100}};
+  EXPECT_EQ(training_frequencies(death, counts), Values{0.25});
+  EXPECT_EQ(training_frequencies(signs, counts), (Values{0.75, 0.25}));
+  counts.classes = {{4, 0, 0}, {2, 0, 0}, {2, 100, 100}};
+  EXPECT_EQ(training_frequencies(stay, counts), (Values{0.5, 0.25, 0.25}));
+  EXPECT_EQ(training_frequencies(days, {}), Values{});
+  EXPECT_EQ(training_frequencies(death, unlabelled(death)), Values{0.5});
+  EXPECT_EQ(training_frequencies(stay, unlabelled(stay)), Values(3, 1.0 / 3));
+  EXPECT_EQ(training_frequencies(signs, unlabelled(signs)), Values(2, 0.5));
+  const TaskMetrics metrics = evaluate_task(death, Values{0.25}, Values{0.8, 0.2}, Values{1, 1}, Valid{1, 1});  // other frequencies than in training
+  EXPECT_THAT(metrics.class_prior, testing::Contains(testing::Pair("brier", testing::Optional(testing::DoubleEq(0.75 * 0.75)))));
+}
+
 TEST(TaskMetrics, stand_beside_the_class_prior) {
-  const TaskMetrics metrics = evaluate_task(death, Values{0.8, 0.2, 0.6, 0.1}, Values{1, 0, 0, 0}, Valid{1, 1, 1, 1});
+  const TaskMetrics metrics = evaluate_task(death, Values{0.25}, Values{0.8, 0.2, 0.6, 0.1}, Values{1, 0, 0, 0}, Valid{1, 1, 1, 1});
   const auto prior = [&](const std::string& name) {
     for (const auto& [key, value] : metrics.class_prior)
       if (key == name) return value;
@@ -50,7 +72,7 @@ TEST(TaskMetrics, stand_beside_the_class_prior) {
 TEST(TaskMetrics, are_undefined_and_say_so_when_nothing_is_labelled) {
   for (const Task& task : {death, stay, signs, days}) {
     const auto outputs = static_cast<std::size_t>(task.output_width()), labels = static_cast<std::size_t>(task.label_width());
-    const TaskMetrics metrics = evaluate_task(task, Values(outputs, 0.5), Values(labels, 0), Valid{0});
+    const TaskMetrics metrics = evaluate_task(task, training_frequencies(task, unlabelled(task)), Values(outputs, 0.5), Values(labels, 0), Valid{0});
     ASSERT_FALSE(metrics.values.empty());
     for (const auto& [name, value] : metrics.values) EXPECT_FALSE(value) << task.name << " " << name;
     for (const auto& [name, value] : metrics.class_prior) EXPECT_FALSE(value) << task.name << " " << name;
@@ -65,7 +87,7 @@ TEST(TaskMetrics, are_undefined_and_say_so_when_nothing_is_labelled) {
 
 TEST(TaskMetrics, of_several_labels_treat_each_class_as_a_task) {
   // class a: perfect order; class b: no positives
-  const TaskMetrics metrics = evaluate_task(signs, Values{0.9, 0.6, 0.1, 0.2}, Values{1, 0, 0, 0}, Valid{1, 1});
+  const TaskMetrics metrics = evaluate_task(signs, Values{0.5, 0.5}, Values{0.9, 0.6, 0.1, 0.2}, Values{1, 0, 0, 0}, Valid{1, 1});
   EXPECT_DOUBLE_EQ(*metric_named(metrics, "auroc"), 1);
   ASSERT_EQ(metrics.auroc_by_class.size(), 2U);
   EXPECT_FALSE(metrics.auroc_by_class[1]);
@@ -78,7 +100,7 @@ TEST(TaskMetrics, of_several_labels_treat_each_class_as_a_task) {
 TEST(TaskMetrics, refuse_what_cannot_be_measured) {
   const auto kind_of = [](const Task& task, const Values& probability, const Values& label) {
     try {
-      static_cast<void>(evaluate_task(task, probability, label, Valid{1}));
+      static_cast<void>(evaluate_task(task, training_frequencies(task, unlabelled(task)), probability, label, Valid{1}));
     } catch (const Error& error) {
       return error.kind();
     }
@@ -93,9 +115,10 @@ TEST(TaskMetrics, refuse_what_cannot_be_measured) {
 }
 
 TEST(TaskMetrics, average_over_tasks_where_defined) {
-  const std::vector<TaskMetrics> tasks = {
-      evaluate_task(death, Values{0.8, 0.2}, Values{1, 0}, Valid{1, 1}), evaluate_task(death, Values{0.2, 0.2}, Values{1, 0}, Valid{1, 1}),
-      evaluate_task(death, Values{0.8, 0.2}, Values{1, 1}, Valid{1, 1}), evaluate_task(days, Values{0.8, 0.2}, Values{1, 1}, Valid{1, 1})};
+  const std::vector<TaskMetrics> tasks = {evaluate_task(death, Values{0.25}, Values{0.8, 0.2}, Values{1, 0}, Valid{1, 1}),
+                                          evaluate_task(death, Values{0.25}, Values{0.2, 0.2}, Values{1, 0}, Valid{1, 1}),
+                                          evaluate_task(death, Values{0.25}, Values{0.8, 0.2}, Values{1, 1}, Valid{1, 1}),
+                                          evaluate_task(days, Values{}, Values{0.8, 0.2}, Values{1, 1}, Valid{1, 1})};
   EXPECT_DOUBLE_EQ(*mean_over_tasks(tasks, "auroc"), 0.75);
 }
 
