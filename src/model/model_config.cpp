@@ -43,8 +43,12 @@ std::vector<Section> sections_of(ModelSettings& s) {
       {"heads",
        {{"tasks", &s.heads.tasks, "tasks to train; empty: all of the data set"},
         {"weight", &s.heads.weight, "weight of a task's loss, default 1"},
-        {"loss", &s.heads.loss, "loss of a task: cross_entropy (default), focal, generalised_cross_entropy, squared_error (regression)"},
+        {"loss", &s.heads.loss,
+         "loss of a task: cross_entropy (default), focal, generalised_cross_entropy, squared_error (regression, default), squared_log_error (regression: on "
+         "log(1 + value), values below 0 as 0)"},
         {"positive_weight", &s.heads.positive_weight, "weight on positives of a binary or multi-label task's cross entropy, default 1"},
+        {"class_weight", &s.heads.class_weight,
+         "weights of a multi-class task's classes in cross entropy and focal, one a class: \"1, 2.5, 1\"; default all 1"},
         {"focal_gamma", &s.heads.focal_gamma, "gamma of the focal loss", {}, 0, 100},
         {"focal_alpha", &s.heads.focal_alpha, "alpha of the focal loss (weight of positives)", {}, 0, 1},
         {"gce_q", &s.heads.gce_q, "q of the generalised cross entropy", {}, 1e-3, 1}}},

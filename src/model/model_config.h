@@ -58,6 +58,7 @@ struct HeadsConfig {
   std::map<std::string, double> weight;
   std::map<std::string, std::string> loss;
   std::map<std::string, double> positive_weight;
+  std::map<std::string, std::string> class_weight;
   double focal_gamma = 2;
   double focal_alpha = 0.75;
   double gce_q = 0.7;

@@ -3,6 +3,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 
 #include "base/error.h"
 
@@ -13,6 +15,12 @@ std::vector<std::string> names_of(const std::vector<Task>& tasks) {
   std::vector<std::string> names;
   for (const Task& task : tasks) names.push_back(task.name);
   return names;
+}
+
+template <class Value>
+Value value_or(const std::map<std::string, Value>& values, const std::string& key, Value otherwise) {
+  const auto place = values.find(key);
+  return place == values.end() ? otherwise : place->second;
 }
 
 void require_task(const char* key, const std::string& name, const std::vector<Task>& tasks) {
@@ -37,12 +45,54 @@ void require_tasks(const HeadsConfig& settings, const std::vector<Task>& tasks) 
     }
     if (weight <= 0) fail(ErrorKind::configuration, "heads.positive_weight.{}: expected a number above 0, found {}", name, weight);
   }
+  for (const auto& [name, weights] : settings.class_weight) require_task("heads.class_weight", name, tasks);
 }
 
-template <class Value>
-Value value_or(const std::map<std::string, Value>& values, const std::string& key, Value otherwise) {
-  const auto place = values.find(key);
-  return place == values.end() ? otherwise : place->second;
+// "1, 2.5, 1" -> numbers above 0, one a class.
+std::vector<double> class_weights(const std::string& text, const Task& task) {
+  std::vector<double> weights;
+  const char* const end = text.data() + text.size();
+  for (const char* at = text.data();; ++at) {
+    while (at != end && *at == ' ') ++at;
+    double weight = 0;
+    const auto [after, error] = std::from_chars(at, end, weight);
+    at = after;
+    while (at != end && *at == ' ') ++at;
+    if (error != std::errc() || !std::isfinite(weight) || weight <= 0 || (at != end && *at != ',')) {
+      fail(ErrorKind::configuration, "heads.class_weight.{}: expected numbers above 0 with commas between them, found \"{}\"", task.name, text);
+    }
+    weights.push_back(weight);
+    if (at == end) break;
+  }
+  if (weights.size() != task.classes.size()) {
+    fail(ErrorKind::configuration, "heads.class_weight.{}: expected {} weights, one a class, found {}", task.name, task.classes.size(), weights.size());
+  }
+  return weights;
+}
+
+// Throws: Error{configuration} when a weight is given that the loss of the task does not use.
+LossOptions loss_options(const HeadsConfig& settings, const Task& task) {
+  LossOptions options;
+  const std::string name = value_or<std::string>(settings.loss, task.name, task.kind == TaskKind::regression ? "squared_error" : "cross_entropy");
+  options.kind = loss_kind(name, task.kind);
+  options.positive_weight = value_or(settings.positive_weight, task.name, 1.0);
+  options.gamma = settings.focal_gamma;
+  options.alpha = settings.focal_alpha;
+  options.q = settings.gce_q;
+  if (settings.positive_weight.contains(task.name) && options.kind != LossKind::cross_entropy) {
+    fail(ErrorKind::configuration, "heads.positive_weight.{0} is a weight of the cross entropy, but heads.loss.{0} = \"{1}\"; leave one of the two out{2}",
+         task.name, name, options.kind == LossKind::focal ? " (heads.focal_alpha weights the positives of the focal loss)" : "");
+  }
+  if (const auto weights = settings.class_weight.find(task.name); weights != settings.class_weight.end()) {
+    if (task.kind != TaskKind::multiclass) {
+      fail(ErrorKind::configuration, "heads.class_weight: expected multi-class tasks, found '{}', which is none", task.name);
+    }
+    if (options.kind == LossKind::generalised_cross_entropy) {
+      fail(ErrorKind::configuration, "heads.class_weight.{0} is of no use with heads.loss.{0} = \"{1}\"; leave one of the two out", task.name, name);
+    }
+    options.class_weights = class_weights(weights->second, task);
+  }
+  return options;
 }
 
 // weight / global count of valid labels; 0 where the step has none.
@@ -83,12 +133,7 @@ std::vector<TaskHead> task_heads(const HeadsConfig& settings, const std::vector<
     TaskHead head;
     head.task = number;
     head.weight = value_or(settings.weight, task.name, 1.0);
-    const std::string usual = task.kind == TaskKind::regression ? "squared_error" : "cross_entropy";
-    head.loss.kind = loss_kind(value_or(settings.loss, task.name, usual), task.kind);
-    head.loss.positive_weight = value_or(settings.positive_weight, task.name, 1.0);
-    head.loss.gamma = settings.focal_gamma;
-    head.loss.alpha = settings.focal_alpha;
-    head.loss.q = settings.gce_q;
+    head.loss = loss_options(settings, task);
     heads.push_back(head);
   }
   if (heads.empty()) fail(ErrorKind::configuration, "heads.tasks: expected at least one task, and the data set has none");
@@ -126,7 +171,7 @@ void add_record_heads(BlockList& list, const ModelSettings& settings, const Sche
       const at::Tensor sum = loss_sum(kinds[i], heads[i].loss, logits, labels.value, labels.valid);
       loss = loss + sum * loss_factor(heads[i], in.context);
       sums.push_back(sum.detach().to(at::kDouble));
-      probability.push_back(probabilities(kinds[i], logits));
+      probability.push_back(probabilities(kinds[i], heads[i].loss.kind, logits));
     }
     std::vector<at::Tensor> given = {loss, at::stack(sums)};
     given.insert(given.end(), probability.begin(), probability.end());

@@ -42,16 +42,17 @@ at::Tensor class_rows(const LossOptions& options, const at::Tensor& logits, cons
   const at::Tensor label = value.to(at::kLong);
   const at::Tensor log_p = at::log_softmax(logits, 1);
   const at::Tensor log_p_label = log_p.gather(1, label);
+  const auto weighted = [&](const at::Tensor& loss) { return options.class_weights.empty() ? loss : loss * class_weights_of(options, label, logits); };
   switch (options.kind) {
     case LossKind::cross_entropy:
-      return log_p_label.neg();
+      return weighted(log_p_label.neg());
     case LossKind::generalised_cross_entropy:
       return generalised(log_p_label, options.q);
     default: {
       // log(1 - p) as the other classes' own sum: 1 - p would lose all digits where p is near 1.
       const at::Tensor log_others = at::logsumexp(log_p.scatter(1, label, -std::numeric_limits<double>::infinity()), 1, true);
       const at::Tensor loss = at::exp(log_others * options.gamma) * log_p_label.neg();
-      return options.class_weights.empty() ? loss : loss * class_weights_of(options, label, logits);
+      return weighted(loss);
     }
   }
 }
@@ -61,11 +62,12 @@ at::Tensor class_rows(const LossOptions& options, const at::Tensor& logits, cons
 LossKind loss_kind(const std::string& name, TaskKind task) {
   const bool regression = task == TaskKind::regression, classes = task == TaskKind::binary || task == TaskKind::multiclass;
   if (name == "squared_error" && regression) return LossKind::squared_error;
+  if (name == "squared_log_error" && regression) return LossKind::squared_log_error;
   if (name == "cross_entropy" && !regression) return LossKind::cross_entropy;
   if (name == "generalised_cross_entropy" && classes) return LossKind::generalised_cross_entropy;
   if (name == "focal" && classes) return LossKind::focal;
   fail(ErrorKind::configuration, "loss \"{}\" does not fit the kind of this task; {}", name,
-       regression ? "use \"squared_error\""
+       regression ? "use \"squared_error\" or \"squared_log_error\""
        : classes  ? "use \"cross_entropy\", \"generalised_cross_entropy\" or \"focal\""
                   : "use \"cross_entropy\"");
 }
@@ -77,7 +79,7 @@ at::Tensor loss_sum(TaskKind task, const LossOptions& options, const at::Tensor&
   const at::Tensor z = zero_where_not(rows, logits), y = zero_where_not(rows, value.to(logits.scalar_type()));
   at::Tensor cells;
   if (task == TaskKind::regression) {
-    cells = (z - y).square();
+    cells = (z - (options.kind == LossKind::squared_log_error ? at::log1p(y.clamp_min(0)) : y)).square();
   } else if (task == TaskKind::multiclass) {
     cells = class_rows(options, z, y);
   } else {
@@ -86,9 +88,9 @@ at::Tensor loss_sum(TaskKind task, const LossOptions& options, const at::Tensor&
   return zero_where_not(rows, cells).sum();
 }
 
-at::Tensor probabilities(TaskKind task, const at::Tensor& logits) {
+at::Tensor probabilities(TaskKind task, LossKind loss, const at::Tensor& logits) {
   const at::Tensor z = logits.detach();
-  if (task == TaskKind::regression) return z.clone();
+  if (task == TaskKind::regression) return loss == LossKind::squared_log_error ? at::expm1(z) : z.clone();
   return task == TaskKind::multiclass ? at::softmax(z, 1) : at::sigmoid(z);
 }
 

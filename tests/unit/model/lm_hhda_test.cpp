@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "model/families/ms_cnn.h"
+#include "model/families/record_heads.h"
 #include "model/report.h"
 #include "support/model_run.h"
 #include "support/random_batch.h"
@@ -271,7 +272,33 @@ TEST(LmHhda, refuses_settings_that_do_not_fit_and_names_the_key) {
       {[](ModelSettings& s) {
          s.heads.positive_weight = {{"diagnosis", 2}};
        },
-       "heads.positive_weight"}};
+       "heads.positive_weight"},
+      {[](ModelSettings& s) {
+         s.heads.positive_weight = {{"mortality", 2}};
+         s.heads.loss = {{"mortality", "focal"}};
+       },
+       "heads.positive_weight.mortality is a weight of the cross entropy, but heads.loss.mortality = \"focal\""},
+      {[](ModelSettings& s) {
+         s.heads.class_weight = {{"diagnosis", "1, 2, x"}};
+       },
+       "heads.class_weight.diagnosis: expected numbers above 0"},
+      {[](ModelSettings& s) {
+         s.heads.class_weight = {{"diagnosis", "1,"}};
+       },
+       "heads.class_weight.diagnosis: expected numbers above 0"},
+      {[](ModelSettings& s) {
+         s.heads.class_weight = {{"diagnosis", "1"}};
+       },
+       "weights, one a class, found 1"},
+      {[](ModelSettings& s) {
+         s.heads.class_weight = {{"mortality", "1, 2"}};
+       },
+       "expected multi-class tasks, found 'mortality'"},
+      {[](ModelSettings& s) {
+         s.heads.class_weight = {{"diagnosis", "1, 2, 3"}};
+         s.heads.loss = {{"diagnosis", "generalised_cross_entropy"}};
+       },
+       "heads.loss.diagnosis"}};
   for (const auto& [change, key] : faults) {
     ModelSettings settings = small_settings();
     change(settings);
@@ -285,6 +312,18 @@ TEST(LmHhda, refuses_settings_that_do_not_fit_and_names_the_key) {
   }
   EXPECT_THROW(check_window(small_settings(), 11), Error);
   EXPECT_NO_THROW(check_window(small_settings(), 10));
+}
+
+TEST(RecordHeads, take_the_weights_of_classes_from_the_settings) {
+  const std::vector<Task> tasks = {{"stay", TaskKind::multiclass, {"short", "middle", "long"}}, {"death", TaskKind::binary, {"no", "yes"}}};
+  HeadsConfig settings;
+  settings.class_weight = {{"stay", "1, 2.5 ,0.5"}};
+  settings.positive_weight = {{"death", 3}};
+  const std::vector<TaskHead> heads = task_heads(settings, tasks);
+  ASSERT_EQ(heads.size(), 2U);
+  EXPECT_EQ(heads[0].loss.class_weights, (std::vector<double>{1, 2.5, 0.5}));
+  EXPECT_EQ(heads[1].loss.class_weights, std::vector<double>{});
+  EXPECT_EQ(heads[1].loss.positive_weight, 3);
 }
 
 TEST(WindowMax, equals_the_windows_taken_one_by_one) {

@@ -26,6 +26,7 @@ at::Tensor label_probability(const at::Tensor& z, const at::Tensor& y) { return 
 std::vector<Case> cases() {
   const at::Tensor binary = at::tensor({1.0, 0.0, 0.0, 1.0}).unsqueeze(1), classes = at::tensor({2.0, 0.0, 1.0, 2.0}).unsqueeze(1);
   const at::Tensor many = at::tensor({1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0}).view({4, 3});
+  const at::Tensor days = at::tensor({0.0, 2.5, 40.0, -1.0}).unsqueeze(1);  // a value below 0 counts as 0
   const auto weighted = [](double weight) {
     return [weight](const at::Tensor& z, const at::Tensor& y) { return at::where(y > 0.5, weight, 1.0) * -at::log(side_probability(z, y)); };
   };
@@ -67,6 +68,20 @@ std::vector<Case> cases() {
          return at::tensor({0.5, 1.0, 4.0}).index_select(0, y.to(at::kLong).squeeze(1)).unsqueeze(1) * focal(label_probability(z, y), 0.5);
        }},
       {"many labels", TaskKind::multilabel, {.positive_weight = 2.5}, 3, many, weighted(2.5)},
+      {"classes weighted",
+       TaskKind::multiclass,
+       {.class_weights = {0.5, 1, 4}},
+       3,
+       classes,
+       [](const at::Tensor& z, const at::Tensor& y) {
+         return at::tensor({0.5, 1.0, 4.0}).index_select(0, y.to(at::kLong).squeeze(1)).unsqueeze(1) * -at::log(label_probability(z, y));
+       }},
+      {"regression of the logarithm",
+       TaskKind::regression,
+       {.kind = LossKind::squared_log_error},
+       1,
+       days,
+       [](const at::Tensor& z, const at::Tensor& y) { return at::pow(z - at::log(1 + at::where(y > 0, y, 0.0)), 2); }},
       {"regression",
        TaskKind::regression,
        {.kind = LossKind::squared_error},
@@ -146,10 +161,14 @@ TEST(Losses, take_labels_of_another_precision) {
 TEST(LossKinds, are_refused_where_they_do_not_fit) {
   EXPECT_EQ(loss_kind("focal", TaskKind::binary), LossKind::focal);
   EXPECT_EQ(loss_kind("squared_error", TaskKind::regression), LossKind::squared_error);
+  EXPECT_EQ(loss_kind("squared_log_error", TaskKind::regression), LossKind::squared_log_error);
   EXPECT_EQ(loss_kind("cross_entropy", TaskKind::multilabel), LossKind::cross_entropy);
   EXPECT_EQ(loss_kind("generalised_cross_entropy", TaskKind::multiclass), LossKind::generalised_cross_entropy);
-  const std::vector<std::pair<std::string, TaskKind>> wrong{
-      {"squared_error", TaskKind::binary}, {"cross_entropy", TaskKind::regression}, {"focal", TaskKind::multilabel}, {"nonsense", TaskKind::binary}};
+  const std::vector<std::pair<std::string, TaskKind>> wrong{{"squared_error", TaskKind::binary},
+                                                            {"squared_log_error", TaskKind::multiclass},
+                                                            {"cross_entropy", TaskKind::regression},
+                                                            {"focal", TaskKind::multilabel},
+                                                            {"nonsense", TaskKind::binary}};
   for (const auto& [name, task] : wrong) {
     try {
       (void)loss_kind(name, task);
@@ -163,10 +182,14 @@ TEST(LossKinds, are_refused_where_they_do_not_fit) {
 
 TEST(Probabilities, are_those_of_the_head_and_detached) {
   const at::Tensor logits = numbers({4, 3}, 3, 3).set_requires_grad(true);
-  EXPECT_FALSE(probabilities(TaskKind::multiclass, logits).requires_grad());
-  EXPECT_TRUE(probabilities(TaskKind::multiclass, logits).equal(at::softmax(logits.detach(), 1)));
-  EXPECT_TRUE(probabilities(TaskKind::multilabel, logits).equal(at::sigmoid(logits.detach())));
-  EXPECT_TRUE(probabilities(TaskKind::regression, logits).equal(logits.detach()));
+  constexpr LossKind entropy = LossKind::cross_entropy;
+  EXPECT_FALSE(probabilities(TaskKind::multiclass, entropy, logits).requires_grad());
+  EXPECT_TRUE(probabilities(TaskKind::multiclass, entropy, logits).equal(at::softmax(logits.detach(), 1)));
+  EXPECT_TRUE(probabilities(TaskKind::multilabel, entropy, logits).equal(at::sigmoid(logits.detach())));
+  EXPECT_TRUE(probabilities(TaskKind::regression, LossKind::squared_error, logits).equal(logits.detach()));
+  // in the label's unit: what is trained on log(1 + days) is told in days
+  const at::Tensor days = at::tensor({0.0, 2.5, 40.0}).unsqueeze(1);
+  EXPECT_TRUE(probabilities(TaskKind::regression, LossKind::squared_log_error, at::log1p(days)).allclose(days, 1e-12));
 }
 
 }  // namespace
