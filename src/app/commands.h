@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "comm/communicator.h"
 
@@ -11,6 +12,7 @@ namespace tributary {
 struct Session {
   const Communicator& world;
   Log log;
+  Stopwatch started{};  // with the program
 };
 
 // Thrown by a command, on all ranks together, to leave with a code that is no error: 75 (saved; requeue me), 1 (`checkpoint diff` found differences).

@@ -23,6 +23,7 @@ int leave(const Session& session, const std::string& message, int exit_code, boo
 }
 
 int run(int argc, char** argv) {
+  const Stopwatch started;
   std::optional<MpiRuntime> runtime;
   try {
     runtime.emplace(argc, argv);
@@ -31,7 +32,7 @@ int run(int argc, char** argv) {
     return error.exit_code();
   }
   const Communicator world = Communicator::world();
-  const Session session{world, Log(world.rank())};
+  const Session session{world, Log(world.rank()), started};
   try {
     return run_command_line(argc, argv, session);
   } catch (const Error& error) {

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "app/commands.h"
+#include "app/environment.h"
 #include "base/error.h"
 #include "train/trainer.h"
 
@@ -15,9 +16,14 @@ struct Options {
   std::string resume = "auto";
 };
 
+std::string job_id() {
+  const auto id = environment("SLURM_JOB_ID");
+  return id ? *id : std::string();
+}
+
 void run(const Session& session, const Options& options) {
   const LoadedSettings loaded = load_run_settings(session.world, options.path, options.overrides);
-  const RunSummary summary = train(session.world, session.log, loaded, {options.resume}, ::isatty(STDERR_FILENO) == 1);
+  const RunSummary summary = train(session.world, session.log, loaded, {options.resume}, {session.started, job_id(), ::isatty(STDERR_FILENO) == 1});
   if (summary.end == RunEnd::preempted) throw ExitCode{static_cast<int>(ErrorKind::preempted)};
   session.log.once("{} after step {}; best checkpoint: {}", summary.end == RunEnd::finished ? "finished" : "stopped early", summary.step, summary.best);
 }

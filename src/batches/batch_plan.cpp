@@ -75,8 +75,6 @@ BatchPlan::BatchPlan(const RecordIndex& index, const std::vector<Task>& tasks, c
     tail_rows_.push_back(tail_rows_.back() + rows % chunk_rows);
     rows_ += rows;
   }
-  if (rows_ == 0)
-    fail(ErrorKind::data, "the training split has no records in any of {} parts; build the shards with another split.salt or more records", index.parts());
 }
 
 std::int64_t BatchPlan::lane_begin(std::int64_t lane) const { return share(lane, rows_, lanes()); }

@@ -47,7 +47,7 @@ struct LeafRange {
 class BatchPlan {
  public:
   // Keeps references; both must outlive the plan. Memory: O(parts).
-  // Throws: Error{configuration} when global_batch is no multiple of micro_batch, Error{data} when the training split is empty.
+  // Without training rows only the evaluation leaves may be asked for. Throws: Error{configuration} when global_batch is no multiple of micro_batch.
   BatchPlan(const RecordIndex& index, const std::vector<Task>& tasks, const PlanOptions& options);
 
   [[nodiscard]] std::int64_t steps_per_epoch() const;

@@ -38,7 +38,7 @@ Json as_json(const TaskMetrics& task) {
     json["positives"] = task.positives;
   }
   json["metrics"] = as_json(task.values);
-  if (task.kind == TaskKind::binary)
+  if (task.kind == TaskKind::binary && task.with_interval)
     json["auroc_interval_95"] = task.auroc_interval ? Json({task.auroc_interval->low, task.auroc_interval->high}) : Json("undefined");
   for (std::size_t k = 0; k < task.auroc_by_class.size(); ++k) json["auroc_by_class"][task.classes[k]] = as_json(task.auroc_by_class[k]);
   if (task.kind != TaskKind::regression) {

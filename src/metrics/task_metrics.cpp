@@ -133,7 +133,7 @@ void evaluate_binary(TaskMetrics& result, const Rows& rows) {
   result.positives = {std::count(truth.begin(), truth.end(), 1)};
   result.values = binary_values(scores);
   result.class_prior = binary_values({std::vector<double>(truth.size(), result.training_frequencies[0]), truth});
-  result.auroc_interval = auroc_interval(scores, derive_key(Draw::bootstrap, 0, result.task));
+  if (result.with_interval) result.auroc_interval = auroc_interval(scores, derive_key(Draw::bootstrap, 0, result.task));
   append(result.confusion, count_decisions(scores));
 }
 
@@ -187,7 +187,7 @@ std::vector<double> training_frequencies(const Task& task, const LabelCounts& co
 }
 
 TaskMetrics evaluate_task(const Task& task, std::span<const double> frequencies, std::span<const double> probability, std::span<const double> label,
-                          std::span<const std::uint8_t> valid) {
+                          std::span<const std::uint8_t> valid, bool with_interval) {
   check(task.kind == TaskKind::regression || frequencies.size() == static_cast<std::size_t>(task.output_width()),
         "metrics of task {}: {} training frequencies for {} outputs", task.name, frequencies.size(), task.output_width());
   const Rows rows = valid_rows(task, probability, label, valid);
@@ -195,6 +195,7 @@ TaskMetrics evaluate_task(const Task& task, std::span<const double> frequencies,
   result.task = task.name;
   result.kind = task.kind;
   result.classes = task.classes;
+  result.with_interval = with_interval;
   result.training_frequencies.assign(frequencies.begin(), frequencies.end());
   result.records = rows.count;
   result.missing = static_cast<std::int64_t>(valid.size()) - rows.count;

@@ -25,7 +25,8 @@ struct TaskMetrics {
   NamedMetrics values;
   std::vector<double> training_frequencies;  // [output_width] of the training labels, see training_frequencies(); empty for regression
   NamedMetrics class_prior;                  // the same metrics of the constant prediction of these frequencies; empty for regression
-  std::optional<Interval> auroc_interval;    // binary: 95 %
+  bool with_interval = false;                // whether the interval was asked for
+  std::optional<Interval> auroc_interval;    // binary: 95 %, by bootstrap
   std::vector<Metric> auroc_by_class;        // multiclass, multilabel
   // binary: [2, 2], multiclass: [K, K], truth down, prediction across; multilabel: [K, 2, 2].
   std::vector<std::int64_t> confusion;
@@ -37,10 +38,11 @@ struct TaskMetrics {
 
 // frequencies: training_frequencies() of the task.
 // probability [N, output_width] (regression: the prediction), label [N, label_width], valid [N]: row-major; rows that are not valid may hold anything.
+// The interval takes a thousand times the time of the rest.
 // Values count as they are written in predictions.csv (nine digits), so that anyone can recompute every metric from that file.
 // Throws: Error{numerical} for a probability that is not finite; Error{data} for a label outside the map; Error{internal} when sizes disagree.
 [[nodiscard]] TaskMetrics evaluate_task(const Task& task, std::span<const double> frequencies, std::span<const double> probability,
-                                        std::span<const double> label, std::span<const std::uint8_t> valid);
+                                        std::span<const double> label, std::span<const std::uint8_t> valid, bool with_interval = true);
 
 // The value of that name; undefined when the task has none.
 [[nodiscard]] Metric metric_named(const TaskMetrics& metrics, std::string_view name);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "comm/agree.h"
+#include "shards/verification.h"
 
 namespace tributary {
 
@@ -12,9 +13,16 @@ Verify verify_named(const std::string& name) {
   fail(ErrorKind::configuration, "data.verify = \"{}\"; allowed: always, stamp, never", name);
 }
 
-DataSet open_data_set(const Communicator& comm, const std::filesystem::path& directory, Verify verify) {
+DataSet open_data_set(const Communicator& comm, const std::filesystem::path& directory, Verify verify, const std::function<void()>& alive) {
   Catalogue catalogue = agreed(comm, [&] { return load_catalogue(directory); });
-  RecordIndex index = load_index(comm, directory, catalogue, verify);
+  // Part by part here and not in load_index, so that somebody who watches over the ranks hears of each.
+  agreed(comm, [&] {
+    for (auto p = static_cast<std::size_t>(comm.rank()); p < catalogue.parts.size(); p += static_cast<std::size_t>(comm.size())) {
+      verify_part(directory, catalogue.parts[p], verify);
+      if (alive) alive();
+    }
+  });
+  RecordIndex index = load_index(comm, directory, catalogue, Verify::never);
   return {directory, std::move(catalogue), std::move(index), verify};
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -24,7 +25,8 @@ struct DataSet {
 [[nodiscard]] Verify verify_named(const std::string& name);  // Throws: Error{configuration}
 
 // Collective: all ranks of `comm`. Throws on all ranks together: Error{missing, data, io}.
-[[nodiscard]] DataSet open_data_set(const Communicator& comm, const std::filesystem::path& directory, Verify verify);
+// `alive` is called after each part that this rank has verified.
+[[nodiscard]] DataSet open_data_set(const Communicator& comm, const std::filesystem::path& directory, Verify verify, const std::function<void()>& alive = {});
 
 // Sources are not thread-safe: each thread that reads gets one of its own. Keeps a reference to `data`.
 [[nodiscard]] std::unique_ptr<RowSource> make_source(const DataSet& data, const FieldSelection& fields);

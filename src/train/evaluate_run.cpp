@@ -110,8 +110,8 @@ std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Lo
   const Network& network = *made;
   const LoadedTensors tensors = load_tensors(world, head, network.layout, std::nullopt);
   const BatchPlan plan = agreed(world, [&] { return BatchPlan(data.index, data.catalogue.schema.tasks, plan_options(settings)); });
-  const Collator collator = make_collator(data, settings.data);
-  const auto source = make_source(data, fields_to_read(data.catalogue.schema, settings.data));
+  const Collator collator = agreed(world, [&] { return make_collator(data, settings.data); });
+  const auto source = agreed(world, [&] { return make_source(data, fields_to_read(data.catalogue.schema, settings.data)); });
   Watchdog watchdog(world, static_cast<double>(settings.run.watchdog_s), {});
   const EvaluationTools tools{world, data, plan, *source, collator, network.model, network.engine, settings.model.heads.weight, watchdog};
 
@@ -126,7 +126,7 @@ std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Lo
   watchdog.progress("write metrics and predictions", head.state.step);
   return agreed(world, [&] {
     if (log.rank() != 0) return std::vector<TaskMetrics>();
-    std::vector<TaskMetrics> metrics = metrics_of(joined(results), network.model, data.catalogue);
+    std::vector<TaskMetrics> metrics = metrics_of(joined(results), network.model, data.catalogue, true);
     write_results(options, head, results, network, data, metrics);
     return metrics;
   });

@@ -131,13 +131,13 @@ Evaluation evaluate_split(const EvaluationTools& tools, const at::Tensor& parame
   return result;
 }
 
-std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const BlockList& model, const Catalogue& catalogue) {
+std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const BlockList& model, const Catalogue& catalogue, bool with_intervals) {
   std::vector<TaskMetrics> metrics;
   for (std::size_t t = 0; t < evaluation.scores.size(); ++t) {
     const TaskScores& scores = evaluation.scores[t];
     const Task& task = catalogue.schema.tasks[model.tasks[t]];
     const std::vector<double> frequencies = training_frequencies(task, catalogue.label_counts[model.tasks[t]]);
-    metrics.push_back(evaluate_task(task, frequencies, scores.probability, scores.label, scores.valid));
+    metrics.push_back(evaluate_task(task, frequencies, scores.probability, scores.label, scores.valid, with_intervals));
   }
   return metrics;
 }

@@ -47,8 +47,8 @@ struct EvaluationTools {
 // Collective: all ranks. Throws on all ranks together: Error{data, io, missing}.
 [[nodiscard]] Evaluation evaluate_split(const EvaluationTools& tools, const at::Tensor& parameters, Split split, std::int64_t step);
 
-// On rank 0, which holds the scores.
-[[nodiscard]] std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const BlockList& model, const Catalogue& catalogue);
+// On rank 0, which holds the scores. Throws: Error{numerical, data} as evaluate_task.
+[[nodiscard]] std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const BlockList& model, const Catalogue& catalogue, bool with_intervals);
 
 // Weighted sum of the defined task losses; none where none is defined.
 [[nodiscard]] std::optional<double> total_loss(const std::vector<std::optional<double>>& task_losses, const BlockList& model, const Schema& schema,

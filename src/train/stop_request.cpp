@@ -9,7 +9,7 @@ void note_signal(int) { signalled = 1; }
 
 }  // namespace
 
-StopRequest::StopRequest(std::optional<double> limit_s) : limit_s_(limit_s) {
+StopRequest::StopRequest(std::optional<double> limit_s, const Stopwatch& started) : limit_s_(limit_s), watch_(started) {
   signalled = 0;
   struct sigaction action {};
   action.sa_handler = note_signal;

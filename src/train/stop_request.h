@@ -12,7 +12,7 @@ namespace tributary {
 // Installs the handlers and restores the former ones in its destructor; one at a time in a process.
 class StopRequest {
  public:
-  explicit StopRequest(std::optional<double> limit_s);  // since construction
+  explicit StopRequest(std::optional<double> limit_s, const Stopwatch& started = {});  // the limit counts from `started`
   ~StopRequest();
   StopRequest(const StopRequest&) = delete;
   StopRequest& operator=(const StopRequest&) = delete;

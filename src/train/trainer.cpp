@@ -17,6 +17,7 @@
 #include "train/event_log.h"
 #include "train/network.h"
 #include "train/progress.h"
+#include "train/run_lock.h"
 #include "train/run_record.h"
 #include "train/stop_request.h"
 #include "train/train_step.h"
@@ -26,34 +27,37 @@ namespace {
 
 Reduction reduction_of(const RunSettings& settings) { return settings.numerics.reduction == "exact" ? Reduction::exact : Reduction::fast; }
 
+// What the bits of a run depend on beside its settings and its data.
+nlohmann::ordered_json computed_with(const RankMachine& machine) {
+  return {{"libtorch", machine.versions.libtorch}, {"processor", machine.versions.processor}};
+}
+
 class Trainer {
  public:
   // No communication: what fails here fails on all ranks alike.
-  Trainer(const Communicator& world, const Log& log, const LoadedSettings& loaded, DataSet data, bool terminal)
+  Trainer(const Communicator& world, const Log& log, const LoadedSettings& loaded, DataSet data, bool terminal, const StopRequest& stop, Watchdog& watchdog)
       : world_(world),
         log_(log),
         loaded_(loaded),
         settings_(loaded.settings),
         terminal_(terminal),
         folder_(settings_.run.dir),
-        stop_(duration_s(settings_.run.max_time)),
+        stop_(stop),
+        watchdog_(watchdog),
         data_(std::move(data)),
         network_(settings_.model, settings_.data.window_tokens, data_.catalogue),
         plan_(data_.index, data_.catalogue.schema.tasks, plan_options(settings_)),
         collator_(make_collator(data_, settings_.data)),
         tree_(world, network_.layout, reduction_of(settings_)) {
+    if (data_.index.rows(Split::train) == 0)
+      fail(ErrorKind::data, "{}: the training split has no records; build the shards with another split.salt or more records", settings_.data.shards);
     total_steps_ = settings_.train.steps > 0 ? settings_.train.steps : settings_.train.epochs * plan_.steps_per_epoch();
     for (const std::size_t task : network_.model.tasks) task_names_.push_back(data_.catalogue.schema.tasks[task].name);
   }
 
   RunSummary run(const ResumeChoice& resume, const std::vector<RankMachine>& machines) {
-    agreed(world_, [&] {
-      if (log_.rank() != 0) return;
-      make_directories(folder_);
-      remove_temporaries(folder_);
-    });
+    watchdog_.progress("begin", 0);
     begin(resume, machines);
-    watchdog_.emplace(world_, static_cast<double>(settings_.run.watchdog_s), folder_);
     steps();
     summary_.best = (folder_ / "best").string();
     return summary_;
@@ -64,12 +68,13 @@ class Trainer {
   void begin(const ResumeChoice& resume, const std::vector<RankMachine>& machines) {
     const std::optional<std::filesystem::path> from = checkpoint_to_resume(resume.mode);
     if (from) {
-      load(*from);
+      load(*from, machines.front());
     } else {
       run_.parameters = make_arena(network_.layout, at::kFloat);
       run_.adam = make_adam_state(tree_.slices(), world_.rank());
       initialise(network_.layout, run_.parameters, static_cast<std::uint64_t>(settings_.train.seed));
     }
+    extra_["computed_with"] = computed_with(machines.front());
     run_.state.seed = static_cast<std::uint64_t>(settings_.train.seed);
     run_.state.total_steps = total_steps_;
     run_.state.data_digest = data_.catalogue.content_digest;
@@ -113,11 +118,13 @@ class Trainer {
         .mark_shared();
   }
 
-  void load(const std::filesystem::path& from) {
+  void load(const std::filesystem::path& from, const RankMachine& machine) {
     const CheckpointHead head = open_checkpoint(world_, from);
     const auto rank = static_cast<std::size_t>(world_.rank());
     run_.state = head.state;
     require_same_run(from);
+    extra_ = nlohmann::ordered_json::parse(head.manifest.extra_json);
+    warn_of_another_machine(from, machine);
     LoadedTensors tensors = load_tensors(world_, head, network_.layout, ArenaRange{tree_.slices().offsets[rank], tree_.slices().counts[rank]});
     run_.parameters = std::move(tensors.parameters);
     run_.adam = {std::move(tensors.moments.first), std::move(tensors.moments.second), head.state.updates};
@@ -135,12 +142,19 @@ class Trainer {
       log_.warn("the settings are not those of {}: the run goes on with the new ones, and its numbers are not those of a straight run", from.string());
   }
 
+  void warn_of_another_machine(const std::filesystem::path& from, const RankMachine& machine) const {
+    const nlohmann::ordered_json now = computed_with(machine);
+    if (log_.rank() != 0 || settings_.numerics.reduction != "exact" || extra_.value("computed_with", now) == now) return;
+    log_.warn("{} was computed with {}, this machine has {}: the run goes on, but its bits may not be those of a straight run", from.string(),
+              extra_["computed_with"].dump(), now.dump());
+  }
+
   void steps() {
     const auto train_source = make_source(data_, fields_to_read(data_.catalogue.schema, settings_.data));
     validation_source_ = make_source(data_, fields_to_read(data_.catalogue.schema, settings_.data));
     Prefetcher batches(plan_, data_.index, *train_source, collator_, {world_.size(), world_.rank(), run_.state.step, total_steps_});
     const StepTools tools{world_,          network_.model, network_.layout, data_.catalogue.schema,       network_.engine,
-                          tree_,           batches,        settings_.optim, settings_.model.heads.weight, *watchdog_,
+                          tree_,           batches,        settings_.optim, settings_.model.heads.weight, watchdog_,
                           run_.state.seed, total_steps_};
     Progress progress(log_, terminal_, run_.state.step, total_steps_);
     Pace pace;
@@ -187,10 +201,9 @@ class Trainer {
 
   // Whether this is the best state so far.
   bool validate(Progress& progress) {
-    const EvaluationTools tools{world_,    data_, plan_, *validation_source_, collator_, network_.model, network_.engine, settings_.model.heads.weight,
-                                *watchdog_};
+    const EvaluationTools tools{world_, data_, plan_, *validation_source_, collator_, network_.model, network_.engine, settings_.model.heads.weight, watchdog_};
     const Evaluation evaluation = evaluate_split(tools, run_.parameters, Split::validation, run_.state.step);
-    const std::vector<TaskMetrics> metrics = metrics_of(evaluation, network_.model, data_.catalogue);
+    const std::vector<TaskMetrics> metrics = agreed(world_, [&] { return metrics_of(evaluation, network_.model, data_.catalogue, false); });
     const Metric auroc = mean_over_tasks(metrics, "auroc");
     const bool by_loss = settings_.train.watch == "loss";
     std::array<double, 2> told{0, 0};  // is there a finite value, and the value, as rank 0 sees it
@@ -205,13 +218,14 @@ class Trainer {
       state.best_value = told[1];
       state.best_step = state.step;
     }
-    if (events_) {
+    agreed(world_, [&] {
+      if (!events_) return;
       nlohmann::ordered_json line = {{"event", "validation"}, {"step", state.step}, {"loss", nullptr}, {"best", better}};
       if (evaluation.loss) line["loss"] = *evaluation.loss;
       line["metrics"] = nlohmann::ordered_json::parse(metrics_json(metrics));
-      extra_json_ = nlohmann::ordered_json({{"validation", line}}).dump();
+      extra_["validation"] = line;
       events_->write(line.dump());
-    }
+    });
     progress.pause();
     log_.once("validation after step {}: loss {}, mean AUROC {}{}", state.step, evaluation.loss ? fmt::format("{:.4f}", *evaluation.loss) : "undefined",
               shown(auroc), better ? ", the best so far" : "");
@@ -229,10 +243,10 @@ class Trainer {
   }
 
   void save(const std::string& name) {
-    watchdog_->progress("save a checkpoint", run_.state.step);
+    watchdog_.progress("save a checkpoint", run_.state.step);
     const std::int64_t offset = tree_.slices().offsets[static_cast<std::size_t>(world_.rank())];
     save_checkpoint(world_, folder_, name,
-                    {network_.layout, run_.parameters, {offset, run_.adam.first, run_.adam.second}, run_.state, loaded_.toml, data_.catalogue, extra_json_});
+                    {network_.layout, run_.parameters, {offset, run_.adam.first, run_.adam.second}, run_.state, loaded_.toml, data_.catalogue, extra_.dump()});
   }
 
   // The best one is saved first and then copied: a run cut off in between goes on from it.
@@ -258,7 +272,8 @@ class Trainer {
   const RunSettings& settings_;
   bool terminal_;
   std::filesystem::path folder_;
-  StopRequest stop_;
+  const StopRequest& stop_;
+  Watchdog& watchdog_;
   DataSet data_;
   Network network_;
   BatchPlan plan_;
@@ -268,20 +283,33 @@ class Trainer {
   std::int64_t total_steps_ = 0;
   std::vector<std::string> task_names_;
   Training run_;
-  std::optional<Watchdog> watchdog_;
   std::optional<EventLog> events_;  // on rank 0
-  std::string extra_json_ = "{}";   // on rank 0: what the last validation found
+  nlohmann::ordered_json extra_;    // on rank 0, for the manifest: what the last validation found, and what the run is computed with
   RunSummary summary_;
 };
 
 }  // namespace
 
-RunSummary train(const Communicator& world, const Log& log, const LoadedSettings& loaded, const ResumeChoice& resume, bool terminal) {
-  check_ranks(loaded.settings.run, world.size());
+RunSummary train(const Communicator& world, const Log& log, const LoadedSettings& loaded, const ResumeChoice& resume, const LaunchFacts& launch) {
+  const RunConfig& run = loaded.settings.run;
+  check_ranks(run, world.size());
+  // From here on a wish to stop and a rank that hangs are noticed, also while the data set is opened and verified.
+  const StopRequest stop(duration_s(run.max_time), launch.started);
+  Watchdog watchdog(world, static_cast<double>(run.watchdog_s), run.dir);
+  std::optional<RunLock> lock;
+  agreed(world, [&] {
+    if (world.rank() != 0) return;
+    make_directories(run.dir);
+    lock.emplace(run.dir, launch.job);
+    if (!lock->held()) log.warn("{}: the file system has no locks; take care that no other job uses the folder", run.dir);
+    remove_temporaries(run.dir);
+  });
+  watchdog.progress("open the data set", 0);
   const std::vector<RankMachine> machines = gather_machines(world);
   require_equal_machines(machines, reduction_of(loaded.settings));
-  DataSet data = open_data_set(world, loaded.settings.data.shards, verify_named(loaded.settings.data.verify));
-  const auto trainer = agreed(world, [&] { return std::make_unique<Trainer>(world, log, loaded, std::move(data), terminal); });
+  DataSet data = open_data_set(world, loaded.settings.data.shards, verify_named(loaded.settings.data.verify), [&] { watchdog.alive(); });
+  watchdog.progress("make the model", 0);
+  const auto trainer = agreed(world, [&] { return std::make_unique<Trainer>(world, log, loaded, std::move(data), launch.terminal, stop, watchdog); });
   return trainer->run(resume, machines);
 }
 

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "comm/communicator.h"
 #include "train/run_settings.h"
@@ -26,8 +27,15 @@ struct ResumeChoice {
   std::string mode = "auto";  // auto: the newest complete checkpoint of run.dir, if any; never: run.dir must hold none; else a checkpoint's path
 };
 
-// Collective: all ranks. Throws on all ranks together: Error{configuration, data, missing, launch, cannot_create, io}, and Error{numerical} after
-// train.max_skipped steps in a row whose gradient is not finite (step, block and parameter named).
-[[nodiscard]] RunSummary train(const Communicator& world, const Log& log, const LoadedSettings& loaded, const ResumeChoice& resume, bool terminal);
+// What only the start of the program knows.
+struct LaunchFacts {
+  Stopwatch started;      // run.max_time counts from here
+  std::string job;        // the scheduler's name for this job; may be empty
+  bool terminal = false;  // whether a person watches stderr
+};
+
+// Collective: all ranks. Throws on all ranks together: Error{configuration, data, missing, launch (also when another job has run.dir), cannot_create, io}, and
+// Error{numerical} after train.max_skipped steps in a row whose gradient is not finite (step, block and parameter named).
+[[nodiscard]] RunSummary train(const Communicator& world, const Log& log, const LoadedSettings& loaded, const ResumeChoice& resume, const LaunchFacts& launch);
 
 }  // namespace tributary

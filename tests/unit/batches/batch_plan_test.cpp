@@ -210,7 +210,7 @@ TEST(BatchPlan, evaluates_every_row_of_a_split_once_in_part_order) {
   }
 }
 
-TEST(BatchPlan, refuses_a_batch_that_is_no_whole_number_of_leaves_and_an_empty_split) {
+TEST(BatchPlan, refuses_a_batch_that_is_no_whole_number_of_leaves) {
   const auto index = index_of({5}, 4);
   const auto tasks = some_tasks();
   const auto kind_of = [&](const RecordIndex& over, const PlanOptions& options) {
@@ -223,7 +223,15 @@ TEST(BatchPlan, refuses_a_batch_that_is_no_whole_number_of_leaves_and_an_empty_s
   };
   EXPECT_EQ(kind_of(index, {.seed = 1, .global_batch = 9, .micro_batch = 4}), ErrorKind::configuration);
   EXPECT_EQ(kind_of(index, {.seed = 1, .global_batch = 8, .micro_batch = 4, .window_blocks = 0}), ErrorKind::configuration);
-  EXPECT_EQ(kind_of(index_of({0, 0}, 4), {.seed = 1, .global_batch = 8, .micro_batch = 4}), ErrorKind::data);
+}
+
+TEST(BatchPlan, evaluates_a_data_set_without_training_rows) {
+  const auto index = index_of({0, 0}, 4);
+  const auto tasks = some_tasks();
+  const BatchPlan plan(index, tasks, {.seed = 1, .global_batch = 6, .micro_batch = 3});
+  EXPECT_EQ(plan.evaluation_leaves(Split::train), 0);
+  ASSERT_EQ(plan.evaluation_leaves(Split::validation), 2);
+  EXPECT_EQ(plan.evaluation_leaf(Split::validation, 1).rows, (std::vector<RecordPlace>{{1, 1}}));
 }
 
 }  // namespace
