@@ -111,8 +111,9 @@ std::string Watchdog::report() const {
     if (counter->steps.load() < own || now_ms() - counter->beat_ms.load() > static_cast<std::int64_t>(500 * limit_s_))
       behind += fmt::format("{}{}", behind.empty() ? "" : ", ", counter->rank.load());
   return fmt::format(
-      "watchdog: rank {} has waited {:.0f} s in \"{}\" of step {}; ranks behind or stopped on this node: {}. Look at those ranks and their node; a larger "
-      "run.watchdog_s allows longer waits.",
+      "watchdog: rank {} has made no progress for {:.0f} s in \"{}\" of step {}; ranks behind or stopped on this node: {}. Look at those ranks and their node; "
+      "a larger "
+      "run.watchdog_s allows longer operations.",
       rank_, std::chrono::duration<double>(std::chrono::steady_clock::now() - since_).count(), operation_, step_, behind.empty() ? "none known" : behind);
 }
 

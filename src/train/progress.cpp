@@ -28,11 +28,12 @@ std::string Progress::line(const StepRecord& record) const {
 void Progress::step(const StepRecord& record) {
   if (log_.rank() != 0) return;
   records_ += record.records;
+  ++steps_;
   seconds_ += record.seconds;
   const bool due = !any_ || since_line_.elapsed_s() >= (terminal_ ? terminal_every_s : plain_every_s) || record.step == total_steps_ || !record.applied;
   if (!due) return;
   speed_ = static_cast<double>(records_) / std::max(seconds_, 1e-9);
-  const double recent_s = record.seconds;
+  const double recent_s = seconds_ / static_cast<double>(steps_);
   step_s_ = step_s_ == 0 ? recent_s : 0.8 * step_s_ + 0.2 * recent_s;
   if (terminal_) {
     fmt::print(stderr, "\r\033[K{}", line(record));
@@ -42,6 +43,7 @@ void Progress::step(const StepRecord& record) {
     log_.info("{}", line(record));
   }
   records_ = 0;
+  steps_ = 0;
   seconds_ = 0;
   any_ = true;
   since_line_ = Stopwatch();

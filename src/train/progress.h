@@ -24,10 +24,10 @@ class Progress {
   const Log& log_;
   bool terminal_;
   std::int64_t first_step_, total_steps_;
-  std::int64_t records_ = 0;  // since the last line
+  std::int64_t records_ = 0, steps_ = 0;  // since the last line
   double seconds_ = 0;
-  double speed_ = 0;  // records/s
-  double step_s_ = 0;
+  double speed_ = 0;   // records/s
+  double step_s_ = 0;  // mean over the steps since the last line, smoothed over lines
   bool open_ = false;
   bool any_ = false;
   Stopwatch since_line_;

@@ -1,7 +1,5 @@
 #include "train/run_record.h"
 
-#include <unistd.h>
-
 #include <array>
 #include <ctime>
 #include <nlohmann/json.hpp>
@@ -9,14 +7,10 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "train/run_lock.h"
 
 namespace tributary {
 namespace {
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
-}
 
 std::string now_utc() {
   const std::time_t now = std::time(nullptr);
@@ -37,14 +31,11 @@ nlohmann::ordered_json former_starts(const std::filesystem::path& path, std::int
 
 std::vector<RankMachine> gather_machines(const Communicator& comm) {
   const Versions own = collect_versions();
-  const nlohmann::json mine = {host_name(), own.libtorch, own.processor};
+  const nlohmann::json mine = {host_name(), nlohmann::json::parse(to_json(own))};
   std::vector<RankMachine> machines;
   for (const std::string& text : comm.all_gather(mine.dump())) {
     const auto told = nlohmann::json::parse(text);
-    RankMachine machine{told[0], own};
-    machine.versions.libtorch = told[1];
-    machine.versions.processor = told[2];
-    machines.push_back(std::move(machine));
+    machines.push_back({told[0], versions_from_json(told[1].dump())});
   }
   return machines;
 }

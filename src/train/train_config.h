@@ -42,7 +42,7 @@ inline Section section_of(RunConfig& c) {
   return {"run",
           {{"dir", &c.dir, "run directory: checkpoints, events.jsonl, run.json"},
            {"max_time", &c.max_time, "save and leave with 75 after this long, e.g. 3h50m, 90s; empty: no limit"},
-           {"watchdog_s", &c.watchdog_s, "longest wait for another rank before all leave with 76", {}, 5, 1e6},
+           {"watchdog_s", &c.watchdog_s, "longest time without progress (own computation included) before all leave with 76", {}, 5, 1e6},
            {"ranks", &c.ranks, "refuse any other number of MPI ranks; any: no check"},
            {"device", &c.device, "what the blocks are computed on; refused at start where it is not there", {"cpu", "cuda"}}}};
 }

@@ -24,4 +24,10 @@ std::string to_json(const Versions& v) {
   return json.dump(2);
 }
 
+Versions versions_from_json(const std::string& text) {
+  const auto json = nlohmann::json::parse(text);
+  return {json.at("program"), json.at("compiler"),  json.at("libtorch"), json.at("hdf5"),
+          json.at("mpi"),     json.at("processor"), json.at("cuda"),     json.at("nccl").is_null() ? std::string() : json.at("nccl").get<std::string>()};
+}
+
 }  // namespace tributary

@@ -80,6 +80,11 @@ TEST(Versions, are_all_known) {
   for (const std::string& text : {versions.program, versions.compiler, versions.libtorch, versions.hdf5, versions.mpi, versions.processor})
     EXPECT_FALSE(text.empty());
   EXPECT_THAT(to_json(versions), HasSubstr(versions.libtorch));
+  EXPECT_EQ(versions_from_json(to_json(versions)), versions);
+  Versions other = versions;
+  other.nccl = "2.0";
+  other.cuda = true;
+  EXPECT_EQ(versions_from_json(to_json(other)), other);
 }
 
 }  // namespace
