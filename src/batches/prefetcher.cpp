@@ -29,13 +29,12 @@ StepBatches Prefetcher::next() {
 
 EvaluationBatches::EvaluationBatches(const BatchPlan& plan, const RecordIndex& index, RowSource& source, const Collator& collator, Split split, int ranks,
                                      int rank, std::int64_t depth)
-    : range_(leaves_of_rank(plan.evaluation_leaves(split), ranks, rank)),
-      reader_(index, source, plan.window_rows()),
+    : reader_(index, source, plan.window_rows()),
       ahead_(static_cast<std::size_t>(std::max<std::int64_t>(1, depth)),
-             [this, &plan, &collator, split, leaf = range_.first, last = range_.last]() mutable -> std::optional<LeafBatch> {
-               if (leaf >= last) return std::nullopt;
-               LeafBatch result{leaf, collator.collate(reader_.read(plan.evaluation_leaf(split, leaf)))};
-               ++leaf;
+             [this, &plan, &collator, split, own = leaves_of_rank(plan.evaluation_leaves(split), ranks, rank)]() mutable -> std::optional<LeafBatch> {
+               if (own.size() == 0) return std::nullopt;
+               LeafBatch result{own.first, collator.collate(reader_.read(plan.evaluation_leaf(split, own.first)))};
+               ++own.first;
                return result;
              }) {}
 

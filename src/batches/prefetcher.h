@@ -55,10 +55,8 @@ class EvaluationBatches {
                     std::int64_t depth = 8);
 
   [[nodiscard]] std::optional<LeafBatch> next() { return ahead_.next(); }  // nullopt: no more. Throws: what the thread met
-  [[nodiscard]] LeafRange range() const { return range_; }
 
  private:
-  LeafRange range_;
   RowReader reader_;
   Ahead<LeafBatch> ahead_;
 };

@@ -24,7 +24,6 @@ RowRef RowReader::take(Lane& lane, const RecordPlace& place, std::int64_t window
   if (found == lane.held.end()) {
     auto block = std::make_shared<const RecordBlock>(source_.read(place.part, first, last - first));
     if (block->rows != last - first) fail(ErrorKind::data, "part {}: {} rows from row {} on, expected {}", place.part, block->rows, first, last - first);
-    ++blocks_read_;
     found = lane.held.emplace(name, Held{std::move(block), last - first, window}).first;
   }
   Held& held = found->second;

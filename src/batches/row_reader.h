@@ -50,7 +50,6 @@ class RowReader {
   // Throws: what the source throws; Error{data} when it returns another number of rows than asked for.
   [[nodiscard]] std::vector<RowRef> read(const LeafPlan& leaf);
 
-  [[nodiscard]] std::int64_t blocks_read() const { return blocks_read_; }
   [[nodiscard]] std::int64_t blocks_held() const;
 
  private:
@@ -71,7 +70,6 @@ class RowReader {
   RowSource& source_;
   std::int64_t window_rows_;
   std::int64_t epoch_ = -1;
-  std::int64_t blocks_read_ = 0;
   std::map<std::int64_t, Lane> lanes_;
 };
 

@@ -132,12 +132,6 @@ Communicator Communicator::self() {
   return Communicator(copy);
 }
 
-Communicator Communicator::duplicate() const {
-  MPI_Comm copy = MPI_COMM_NULL;
-  throw_on(MPI_Comm_dup(comm_, &copy), "MPI_Comm_dup", rank_);
-  return Communicator(copy);
-}
-
 Communicator Communicator::split(int color, int key) const {
   MPI_Comm part = MPI_COMM_NULL;
   throw_on(MPI_Comm_split(comm_, color, key, &part), "MPI_Comm_split", rank_);
@@ -168,15 +162,7 @@ std::string Communicator::broadcast(std::string_view bytes, int root) const {
 }
 
 void Communicator::sum(std::span<std::int64_t> values) const { reduce_in_place(comm_, rank_, values, MPI_INT64_T, MPI_SUM); }
-void Communicator::sum(std::span<double> values) const { reduce_in_place(comm_, rank_, values, MPI_DOUBLE, MPI_SUM); }
-void Communicator::sum(std::span<float> values) const { reduce_in_place(comm_, rank_, values, MPI_FLOAT, MPI_SUM); }
 void Communicator::maximum(std::span<std::int64_t> values) const { reduce_in_place(comm_, rank_, values, MPI_INT64_T, MPI_MAX); }
-
-std::int64_t Communicator::exclusive_scan(std::int64_t value) const {
-  std::int64_t before = 0;
-  throw_on(MPI_Exscan(&value, &before, 1, MPI_INT64_T, MPI_SUM, comm_), "MPI_Exscan", rank_);
-  return rank_ == 0 ? 0 : before;
-}
 
 std::vector<std::string> Communicator::all_gather(std::string_view bytes) const {
   std::vector<std::int64_t> counts(static_cast<std::size_t>(size_), 0), offsets(counts.size(), 0);

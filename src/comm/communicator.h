@@ -44,7 +44,6 @@ class Communicator {
   [[nodiscard]] MPI_Comm handle() const { return comm_; }  // for parallel HDF5 only
 
   // Collective: all ranks of this communicator call each of the following, in the same order.
-  [[nodiscard]] Communicator duplicate() const;
   [[nodiscard]] Communicator split(int color, int key) const;
   [[nodiscard]] Communicator split_by_node() const;  // ranks that share memory
   void barrier() const;
@@ -53,10 +52,7 @@ class Communicator {
   [[nodiscard]] std::string broadcast(std::string_view bytes, int root) const;  // any length; other ranks' argument is ignored
 
   void sum(std::span<std::int64_t> values) const;  // in place, every rank gets the sums
-  void sum(std::span<double> values) const;        // order of addition left to the library: never where bits must agree
-  void sum(std::span<float> values) const;
   void maximum(std::span<std::int64_t> values) const;
-  [[nodiscard]] std::int64_t exclusive_scan(std::int64_t value) const;  // sum over lower ranks; 0 on rank 0
 
   // What every rank gave, in rank order, on every rank (gather: on `root` only, empty elsewhere). Lengths may differ.
   [[nodiscard]] std::vector<std::string> all_gather(std::string_view bytes) const;

@@ -350,20 +350,6 @@ Hdf5Dataset Hdf5File::open_dataset(const std::string& path, std::int64_t cache_b
   return dataset;
 }
 
-std::vector<std::string> Hdf5File::children(const std::string& group) const {
-  const auto lock = hdf5_lock();
-  if (group != "/") refuse_links(group);
-  std::vector<std::string> names;
-  hsize_t position = 0;
-  const auto collect = [](hid_t, const char* child, const H5L_info_t*, void* out) -> herr_t {
-    static_cast<std::vector<std::string>*>(out)->emplace_back(child);
-    return 0;
-  };
-  if (H5Literate_by_name(id_.id(), group.c_str(), H5_INDEX_NAME, H5_ITER_INC, &position, collect, &names, H5P_DEFAULT) < 0)
-    fail(ErrorKind::data, "{}: group {} cannot be listed: {}", name_, group, library_words());
-  return names;
-}
-
 void Hdf5File::set_attribute(const std::string& name, std::string_view text) { write_text_attribute(id_.id(), name, text, name_); }
 
 void Hdf5File::set_attribute(const std::string& name, std::int64_t value) {

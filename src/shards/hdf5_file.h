@@ -102,7 +102,6 @@ class Hdf5File {
   [[nodiscard]] bool has(const std::string& path) const;
   // Throws: Error{data} when absent, not a plain dataset of a NumberType, or kept outside the file.
   [[nodiscard]] Hdf5Dataset open_dataset(const std::string& path, std::int64_t cache_bytes = 0) const;
-  [[nodiscard]] std::vector<std::string> children(const std::string& group) const;  // sorted
 
   void set_attribute(const std::string& name, std::string_view text);  // of the root group; Collective
   void set_attribute(const std::string& name, std::int64_t value);
