@@ -59,11 +59,13 @@ class EpochOrder {
 
 LeafRange leaves_of_rank(std::int64_t leaves, int ranks, int rank) { return {share(rank, leaves, ranks), share(rank + 1, leaves, ranks)}; }
 
+void check_batch_sizes(std::int64_t global_batch, std::int64_t micro_batch) {
+  if (micro_batch < 1 || global_batch < 1 || global_batch % micro_batch != 0)
+    fail(ErrorKind::configuration, "train.global_batch = {} must be a multiple of train.micro_batch = {}", global_batch, micro_batch);
+}
+
 BatchPlan::BatchPlan(const RecordIndex& index, const std::vector<Task>& tasks, const PlanOptions& options) : index_(index), tasks_(tasks), options_(options) {
-  if (options.micro_batch < 1 || options.global_batch < 1 || options.global_batch % options.micro_batch != 0) {
-    fail(ErrorKind::configuration, "train.global_batch = {} is no multiple of train.micro_batch = {}; a step is made of whole leaves", options.global_batch,
-         options.micro_batch);
-  }
+  check_batch_sizes(options.global_batch, options.micro_batch);
   if (options.window_blocks < 1) fail(ErrorKind::configuration, "data.window_blocks = {}; at least 1", options.window_blocks);
   const std::int64_t chunk_rows = index.chunk_rows();
   check(chunk_rows >= 1, "BatchPlan: chunk_rows {}", chunk_rows);

@@ -44,6 +44,9 @@ struct LeafRange {
 };
 [[nodiscard]] LeafRange leaves_of_rank(std::int64_t leaves, int ranks, int rank);
 
+// A step is made of whole leaves. Throws: Error{configuration}.
+void check_batch_sizes(std::int64_t global_batch, std::int64_t micro_batch);
+
 class BatchPlan {
  public:
   // Keeps references; both must outlive the plan. Memory: O(parts).

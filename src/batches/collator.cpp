@@ -1,5 +1,7 @@
 #include "batches/collator.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -22,10 +24,18 @@ unsigned kept_modalities(const std::vector<std::string>& leave_out) {
   unsigned kept = has_static | has_series | has_notes | has_image;
   for (const std::string& name : leave_out) {
     const auto* found = std::find_if(modalities.begin(), modalities.end(), [&](const Modality& m) { return name == m.name; });
-    if (found == modalities.end()) fail(ErrorKind::configuration, "data.leave_out: '{}' is no modality; known: static, series, notes, image", name);
+    if (found == modalities.end()) fail(ErrorKind::configuration, "data.leave_out: expected notes, series, static or image, found \"{}\"", name);
     kept &= ~static_cast<unsigned>(found->bit);
   }
   return kept;
+}
+
+FieldSelection both(FieldSelection fields, const FieldSelection& read) {
+  fields.statics = fields.statics && read.statics;
+  fields.series = fields.series && read.series;
+  fields.tokens = fields.tokens && read.tokens;
+  fields.images = fields.images && read.images;
+  return fields;
 }
 
 inline double limited(double value, double limit) { return value < -limit ? -limit : value > limit ? limit : value; }
@@ -69,6 +79,20 @@ void require(std::size_t found, std::int64_t expected, const char* column, const
 
 }  // namespace
 
+void check_settings(const DataConfig& config) {
+  std::string faults;
+  const std::int64_t tokens = config.window_tokens, stride = config.window_stride;
+  if (stride < 1 || stride > tokens - 2)
+    faults = fmt::format("data.window_stride = {} must be at least 1 and at most data.window_tokens - 2 = {}, or tokens between windows are lost", stride,
+                         tokens - 2);
+  try {
+    static_cast<void>(kept_modalities(config.leave_out));
+  } catch (const Error& fault) {
+    faults += (faults.empty() ? "" : "\n") + std::string(fault.what());
+  }
+  if (!faults.empty()) throw Error(ErrorKind::configuration, faults);
+}
+
 FieldSelection fields_to_read(const Schema& schema, const DataConfig& config) {
   const unsigned kept = kept_modalities(config.leave_out);
   FieldSelection fields;
@@ -89,15 +113,18 @@ Collator::Scale Collator::scale_of(const std::vector<ChannelStatistics>& statist
   return scale;
 }
 
-Collator::Collator(Schema schema, const Normalisation& normalisation, const SpecialTokens& special, const DataConfig& config)
-    : schema_(std::move(schema)), special_(special), config_(config), statics_(scale_of(normalisation.statics)), kept_(kept_modalities(config.leave_out)) {
+Collator::Collator(Schema schema, const Normalisation& normalisation, const SpecialTokens& special, const DataConfig& config, const FieldSelection& read)
+    : schema_(std::move(schema)),
+      special_(special),
+      config_(config),
+      statics_(scale_of(normalisation.statics)),
+      fields_(both(fields_to_read(schema_, config), read)),
+      reads_images_(read.images),
+      kept_(kept_modalities(config.leave_out)) {
   if (config.imputation != "carry_forward" && config.imputation != "mean") {
     fail(ErrorKind::configuration, "data.imputation = '{}'; allowed: carry_forward, mean", config.imputation);
   }
-  if (config.window_tokens < 3 || config.window_stride < 1 || config.window_stride > config.window_tokens - 2) {
-    fail(ErrorKind::configuration, "data.window_stride = {} with data.window_tokens = {}: the stride must be at least 1 and at most window_tokens - 2",
-         config.window_stride, config.window_tokens);
-  }
+  check_settings(config);
   bool fits = normalisation.statics.size() == schema_.statics.size() && normalisation.series.size() == schema_.series.size();
   for (std::size_t g = 0; fits && g < schema_.series.size(); ++g) {
     fits = normalisation.series[g].size() == schema_.series[g].channels.size();
@@ -110,8 +137,12 @@ bool Collator::shows(const RowRef& row, Presence bit) const {
   return (row.block->presence[static_cast<std::size_t>(row.row)] & kept_ & static_cast<unsigned>(bit)) != 0;
 }
 
+bool Collator::holds(const RowRef& row, Presence bit) const {
+  const bool read = bit == has_static ? fields_.statics : bit == has_series ? fields_.series : bit == has_notes ? fields_.tokens : fields_.images;
+  return read && shows(row, bit);
+}
+
 void Collator::check_rows(const std::vector<RowRef>& rows) const {
-  const FieldSelection fields = fields_to_read(schema_, config_);
   for (const RowRef& row : rows) {
     const RecordBlock& block = *row.block;
     check(row.row >= 0 && row.row < block.rows, "Collator: row {} of {}", row.row, block.rows);
@@ -120,15 +151,15 @@ void Collator::check_rows(const std::vector<RowRef>& rows) const {
     if (const std::int32_t steps = block.steps[static_cast<std::size_t>(row.row)]; steps < 0 || steps > schema_.steps) {
       fail(ErrorKind::data, "part {}, row {}: {} valid hours, the schema has {}; verify the shards", row.place.part, row.place.row, steps, schema_.steps);
     }
-    if (fields.statics) require(block.static_values.size(), block.rows * static_cast<std::int64_t>(schema_.statics.size()), "statics", row);
-    if (fields.series) require(block.series.size(), static_cast<std::int64_t>(schema_.series.size()), "series", row);
-    for (std::size_t g = 0; fields.series && g < schema_.series.size(); ++g) {
+    if (fields_.statics) require(block.static_values.size(), block.rows * static_cast<std::int64_t>(schema_.statics.size()), "statics", row);
+    if (fields_.series) require(block.series.size(), static_cast<std::int64_t>(schema_.series.size()), "series", row);
+    for (std::size_t g = 0; fields_.series && g < schema_.series.size(); ++g) {
       const std::int64_t cells = block.rows * schema_.steps * static_cast<std::int64_t>(schema_.series[g].channels.size());
       require(block.series[g].values.size(), cells, schema_.series[g].name.c_str(), row);
       require(block.series[g].observed.size(), cells, schema_.series[g].name.c_str(), row);
     }
-    if (fields.tokens) require(block.notes.note_offsets.size(), block.rows + 1, "notes", row);
-    if (fields.images) require(block.images.size(), block.rows * schema_.image.size(), "image", row);
+    if (fields_.tokens) require(block.notes.note_offsets.size(), block.rows + 1, "notes", row);
+    if (fields_.images) require(block.images.size(), block.rows * schema_.image.size(), "image", row);
     require(block.labels.size(), static_cast<std::int64_t>(schema_.tasks.size()), "labels", row);
   }
 }
@@ -147,7 +178,7 @@ SeriesTensors Collator::collate_series(const std::vector<RowRef>& rows, std::siz
     float* delta = out.delta.data_ptr<float>() + b * cells;
     const std::int64_t steps = row.block->steps[static_cast<std::size_t>(row.row)];
     const std::size_t valid = static_cast<std::size_t>(steps) * channels;
-    if (shows(row, has_series)) {
+    if (holds(row, has_series)) {
       const SeriesColumns& column = row.block->series[group];
       const std::size_t first = static_cast<std::size_t>(row.row) * cells;
       const SeriesRow cursor{column.values.data() + first, column.observed.data() + first, value, observed, delta};
@@ -169,7 +200,7 @@ void Collator::collate_statics(const std::vector<RowRef>& rows, Batch& batch) co
   batch.static_value = at::zeros({records, static_cast<std::int64_t>(width)}, at::kFloat);
   batch.static_observed = at::zeros({records, static_cast<std::int64_t>(width)}, at::kFloat);
   for (std::size_t b = 0; b < rows.size(); ++b) {
-    if (width == 0 || !shows(rows[b], has_static)) continue;
+    if (width == 0 || !holds(rows[b], has_static)) continue;
     const std::size_t first = static_cast<std::size_t>(rows[b].row) * width;
     const float* raw = rows[b].block->static_values.data() + first;
     const std::uint8_t* seen = rows[b].block->static_observed.data() + first;
@@ -186,7 +217,7 @@ void Collator::collate_statics(const std::vector<RowRef>& rows, Batch& batch) co
 NoteTensors Collator::collate_notes(const std::vector<RowRef>& rows) const {
   std::vector<NoteSpan> spans;
   for (std::size_t b = 0; b < rows.size(); ++b) {
-    if (!schema_.notes || !shows(rows[b], has_notes)) continue;
+    if (!schema_.notes || !holds(rows[b], has_notes)) continue;
     const NoteColumns& notes = rows[b].block->notes;
     const auto row = static_cast<std::size_t>(rows[b].row);
     const std::int64_t last = notes.note_offsets[row + 1];
@@ -206,12 +237,12 @@ NoteTensors Collator::collate_notes(const std::vector<RowRef>& rows) const {
 }
 
 at::Tensor Collator::collate_images(const std::vector<RowRef>& rows) const {
-  if (schema_.image.size() == 0) return {};
+  if (schema_.image.size() == 0 || !reads_images_) return {};
   const auto size = static_cast<std::size_t>(schema_.image.size());
   at::Tensor images = floats({static_cast<std::int64_t>(rows.size()), schema_.image.channels, schema_.image.height, schema_.image.width});
   for (std::size_t b = 0; b < rows.size(); ++b) {
     float* image = images.data_ptr<float>() + b * size;
-    if (!shows(rows[b], has_image)) {
+    if (!holds(rows[b], has_image)) {
       std::fill(image, image + size, 0.0F);
       continue;
     }

@@ -12,6 +12,9 @@
 
 namespace tributary {
 
+// Throws: Error{configuration} with one line for each value that does not fit: token windows and their stride, names of modalities.
+void check_settings(const DataConfig& config);
+
 // Columns a collator of this configuration needs.
 [[nodiscard]] FieldSelection fields_to_read(const Schema& schema, const DataConfig& config);
 
@@ -21,8 +24,10 @@ namespace tributary {
 // notes without tokens are skipped; an hour past the record's steps becomes its last valid hour (0 for a record of no hours).
 class Collator {
  public:
+  // `read`: the columns that the blocks hold. Series, static values and notes that are not read are filled as absent ones, images are left undefined;
+  // `presence` says in any case what the record has.
   // Throws: Error{configuration} naming the key; Error{data} when the normalisation does not fit the schema.
-  Collator(Schema schema, const Normalisation& normalisation, const SpecialTokens& special, const DataConfig& config);
+  Collator(Schema schema, const Normalisation& normalisation, const SpecialTokens& special, const DataConfig& config, const FieldSelection& read = {});
 
   // Throws: Error{data} when a block's columns do not fit the schema (part, row).
   [[nodiscard]] Batch collate(const std::vector<RowRef>& rows) const;
@@ -33,6 +38,7 @@ class Collator {
   };
   [[nodiscard]] static Scale scale_of(const std::vector<ChannelStatistics>& statistics);
   [[nodiscard]] bool shows(const RowRef& row, Presence bit) const;
+  [[nodiscard]] bool holds(const RowRef& row, Presence bit) const;  // shows, and its columns are read
   void check_rows(const std::vector<RowRef>& rows) const;
   [[nodiscard]] SeriesTensors collate_series(const std::vector<RowRef>& rows, std::size_t group) const;
   void collate_statics(const std::vector<RowRef>& rows, Batch& batch) const;
@@ -46,6 +52,8 @@ class Collator {
   DataConfig config_;
   Scale statics_;
   std::vector<Scale> series_;
+  FieldSelection fields_;  // both wanted by the settings and read
+  bool reads_images_;
   unsigned kept_ = 0;  // Presence bits that are not left out
 };
 

@@ -1,5 +1,9 @@
 #include "model/model_config.h"
 
+#include <fmt/core.h>
+
+#include "base/error.h"
+
 namespace tributary {
 
 std::vector<Section> sections_of(ModelSettings& s) {
@@ -53,6 +57,18 @@ std::vector<Section> sections_of(ModelSettings& s) {
         {"focal_alpha", &s.heads.focal_alpha, "alpha of the focal loss (weight of positives)", {}, 0, 1},
         {"gce_q", &s.heads.gce_q, "q of the generalised cross entropy", {}, 1e-3, 1}}},
   };
+}
+
+void check_settings(const ModelSettings& s) {
+  std::string faults;
+  const auto demand = [&](bool holds, const std::string& fault) {
+    if (!holds) faults += (faults.empty() ? "" : "\n") + fault;
+  };
+  demand(s.text.width % s.text.heads == 0, fmt::format("text.width = {} must be a multiple of text.heads = {}", s.text.width, s.text.heads));
+  demand(s.lstm.kernel % 2 == 1, fmt::format("lstm.kernel = {} must be odd", s.lstm.kernel));
+  demand(!s.use.ms_cnn || !s.cnn.pairs.empty(), "cnn.pairs: expected at least one [kernel, dilation]; set use.ms_cnn = false for a model without branches");
+  for (const auto& pair : s.cnn.pairs) demand(pair.size() == 2 && pair[0] >= 1 && pair[1] >= 1, "cnn.pairs: each pair is [kernel, dilation], both at least 1");
+  if (!faults.empty()) throw Error(ErrorKind::configuration, faults);
 }
 
 }  // namespace tributary

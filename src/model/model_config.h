@@ -76,4 +76,7 @@ struct ModelSettings {
 
 [[nodiscard]] std::vector<Section> sections_of(ModelSettings& settings);
 
+// Throws: Error{configuration} with one line for each pair of fields that do not fit each other.
+void check_settings(const ModelSettings& settings);
+
 }  // namespace tributary

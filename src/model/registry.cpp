@@ -15,7 +15,7 @@ BlockList build_model(const ModelSettings& settings, const Schema& schema, std::
 
 void check_window(const ModelSettings& settings, std::int64_t window_tokens) {
   if (window_tokens > settings.text.positions) {
-    fail(ErrorKind::configuration, "text.positions: expected at least data.window_tokens = {}, found {}", window_tokens, settings.text.positions);
+    fail(ErrorKind::configuration, "data.window_tokens = {} must be at most text.positions = {}", window_tokens, settings.text.positions);
   }
 }
 

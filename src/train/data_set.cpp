@@ -1,5 +1,7 @@
 #include "train/data_set.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "comm/agree.h"
 #include "shards/verification.h"
@@ -9,8 +11,8 @@ namespace tributary {
 Verify verify_named(const std::string& name) {
   if (name == "always") return Verify::always;
   if (name == "stamp") return Verify::stamp;
-  if (name == "never") return Verify::never;
-  fail(ErrorKind::configuration, "data.verify = \"{}\"; allowed: always, stamp, never", name);
+  check(name == "never", "data.verify = \"{}\" passed the configuration", name);
+  return Verify::never;
 }
 
 DataSet open_data_set(const Communicator& comm, const std::filesystem::path& directory, Verify verify, const std::function<void()>& alive) {
@@ -30,9 +32,22 @@ std::unique_ptr<RowSource> make_source(const DataSet& data, const FieldSelection
   return std::make_unique<ShardRowSource>(ShardReader(data.directory, data.catalogue, data.verify), fields);
 }
 
-Collator make_collator(const DataSet& data, const DataConfig& config) {
+FieldSelection fields_of(const Schema& schema, const DataConfig& config, const BlockList& model) {
+  FieldSelection fields = fields_to_read(schema, config);
+  const auto read = [&](BatchField field) {
+    return std::any_of(model.blocks.begin(), model.blocks.end(),
+                       [&](const BlockSpec& block) { return std::find(block.reads.begin(), block.reads.end(), field) != block.reads.end(); });
+  };
+  fields.statics = fields.statics && read(BatchField::statics);
+  fields.series = fields.series && read(BatchField::series);
+  fields.tokens = fields.tokens && read(BatchField::notes);
+  fields.images = fields.images && read(BatchField::image);
+  return fields;
+}
+
+Collator make_collator(const DataSet& data, const DataConfig& config, const FieldSelection& fields) {
   const bool text = data.catalogue.schema.notes;
-  return {data.catalogue.schema, data.catalogue.normalisation, text ? special_tokens(data.catalogue.vocabulary) : SpecialTokens{}, config};
+  return {data.catalogue.schema, data.catalogue.normalisation, text ? special_tokens(data.catalogue.vocabulary) : SpecialTokens{}, config, fields};
 }
 
 }  // namespace tributary

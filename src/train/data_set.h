@@ -10,6 +10,7 @@
 #include "batches/data_config.h"
 #include "batches/row_reader.h"
 #include "comm/communicator.h"
+#include "model/block.h"
 #include "shards/catalogue.h"
 #include "shards/record_index.h"
 
@@ -22,7 +23,7 @@ struct DataSet {
   Verify verify;
 };
 
-[[nodiscard]] Verify verify_named(const std::string& name);  // Throws: Error{configuration}
+[[nodiscard]] Verify verify_named(const std::string& name);  // one of the names that data.verify allows
 
 // Collective: all ranks of `comm`. Throws on all ranks together: Error{missing, data, io}.
 // `alive` is called after each part that this rank has verified.
@@ -31,6 +32,9 @@ struct DataSet {
 // Sources are not thread-safe: each thread that reads gets one of its own. Keeps a reference to `data`.
 [[nodiscard]] std::unique_ptr<RowSource> make_source(const DataSet& data, const FieldSelection& fields);
 
-[[nodiscard]] Collator make_collator(const DataSet& data, const DataConfig& config);
+// The columns that the settings keep and a block of the model reads.
+[[nodiscard]] FieldSelection fields_of(const Schema& schema, const DataConfig& config, const BlockList& model);
+
+[[nodiscard]] Collator make_collator(const DataSet& data, const DataConfig& config, const FieldSelection& fields);
 
 }  // namespace tributary

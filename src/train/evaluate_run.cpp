@@ -110,8 +110,9 @@ std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Lo
   const Network& network = *made;
   const LoadedTensors tensors = load_tensors(world, head, network.layout, std::nullopt);
   const BatchPlan plan = agreed(world, [&] { return BatchPlan(data.index, data.catalogue.schema.tasks, plan_options(settings)); });
-  const Collator collator = agreed(world, [&] { return make_collator(data, settings.data); });
-  const auto source = agreed(world, [&] { return make_source(data, fields_to_read(data.catalogue.schema, settings.data)); });
+  const FieldSelection fields = agreed(world, [&] { return fields_of(data.catalogue.schema, settings.data, network.model); });
+  const Collator collator = agreed(world, [&] { return make_collator(data, settings.data, fields); });
+  const auto source = agreed(world, [&] { return make_source(data, fields); });
   Watchdog watchdog(world, static_cast<double>(settings.run.watchdog_s), {});
   const EvaluationTools tools{world, data, plan, *source, collator, network.model, network.engine, settings.model.heads.weight, watchdog};
 

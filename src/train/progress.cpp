@@ -16,8 +16,7 @@ std::string spoken(double seconds) {
   return fmt::format("{} s", whole);
 }
 
-Progress::Progress(const Log& log, bool terminal, std::int64_t first_step, std::int64_t total_steps)
-    : log_(log), terminal_(terminal), first_step_(first_step), total_steps_(total_steps) {}
+Progress::Progress(const Log& log, bool terminal, std::int64_t total_steps) : log_(log), terminal_(terminal), total_steps_(total_steps) {}
 
 std::string Progress::line(const StepRecord& record) const {
   return fmt::format("epoch {}, step {}/{}, loss {}, {:.0f} records/s, {} left, rank efficiency {:.0f} %{}", record.epoch + 1, record.step, total_steps_,

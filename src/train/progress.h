@@ -13,7 +13,7 @@ namespace tributary {
 
 class Progress {
  public:
-  Progress(const Log& log, bool terminal, std::int64_t first_step, std::int64_t total_steps);
+  Progress(const Log& log, bool terminal, std::int64_t total_steps);
 
   void step(const StepRecord& record);
   // Ends a rewritten line, so that other lines can follow.
@@ -23,7 +23,7 @@ class Progress {
   [[nodiscard]] std::string line(const StepRecord& record) const;
   const Log& log_;
   bool terminal_;
-  std::int64_t first_step_, total_steps_;
+  std::int64_t total_steps_;
   std::int64_t records_ = 0, steps_ = 0;  // since the last line
   double seconds_ = 0;
   double speed_ = 0;   // records/s

@@ -10,8 +10,11 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "batches/batch_plan.h"
+#include "batches/collator.h"
 #include "comm/agree.h"
 #include "comm/gpu.h"
+#include "model/registry.h"
 
 namespace tributary {
 
@@ -55,23 +58,17 @@ void validate(const RunSettings& s) {
   const auto demand = [&](bool holds, const std::string& fault) {
     if (!holds) faults += (faults.empty() ? "" : "\n") + fault;
   };
-  const auto& text = s.model.text;
-  demand(s.train.global_batch % s.train.micro_batch == 0,
-         fmt::format("train.global_batch = {} must be a multiple of train.micro_batch = {}", s.train.global_batch, s.train.micro_batch));
-  demand(s.data.window_stride < s.data.window_tokens,
-         fmt::format("data.window_stride = {} must be less than data.window_tokens = {}, or tokens between windows are lost", s.data.window_stride,
-                     s.data.window_tokens));
-  demand(text.positions >= s.data.window_tokens,
-         fmt::format("data.window_tokens = {} must be at most text.positions = {}", s.data.window_tokens, text.positions));
-  demand(text.width % text.heads == 0, fmt::format("text.width = {} must be a multiple of text.heads = {}", text.width, text.heads));
-  demand(s.model.lstm.kernel % 2 == 1, fmt::format("lstm.kernel = {} must be odd", s.model.lstm.kernel));
-  for (const auto& pair : s.model.cnn.pairs)
-    demand(pair.size() == 2 && pair[0] >= 1 && pair[1] >= 1, "cnn.pairs: each pair is [kernel, dilation], both at least 1");
-  for (const std::string& modality : s.data.leave_out) {
-    const auto known = {"notes", "series", "static", "image"};
-    demand(std::find(known.begin(), known.end(), modality) != known.end(),
-           fmt::format("data.leave_out: expected notes, series, static or image, found \"{}\"", modality));
-  }
+  const auto collect = [&](auto&& rule) {
+    try {
+      rule();
+    } catch (const Error& fault) {
+      demand(false, fault.what());
+    }
+  };
+  collect([&] { check_batch_sizes(s.train.global_batch, s.train.micro_batch); });
+  collect([&] { check_settings(s.data); });
+  collect([&] { check_window(s.model, s.data.window_tokens); });
+  collect([&] { check_settings(s.model); });
   int ranks = 0;
   const char* end = s.run.ranks.data() + s.run.ranks.size();
   const auto [after, error] = std::from_chars(s.run.ranks.data(), end, ranks);

@@ -47,7 +47,8 @@ class Trainer {
         data_(std::move(data)),
         network_(settings_.model, settings_.data.window_tokens, data_.catalogue),
         plan_(data_.index, data_.catalogue.schema.tasks, plan_options(settings_)),
-        collator_(make_collator(data_, settings_.data)),
+        fields_(fields_of(data_.catalogue.schema, settings_.data, network_.model)),
+        collator_(make_collator(data_, settings_.data, fields_)),
         tree_(world, network_.layout, reduction_of(settings_)) {
     if (data_.index.rows(Split::train) == 0)
       fail(ErrorKind::data, "{}: the training split has no records; build the shards with another split.salt or more records", settings_.data.shards);
@@ -150,13 +151,13 @@ class Trainer {
   }
 
   void steps() {
-    const auto train_source = make_source(data_, fields_to_read(data_.catalogue.schema, settings_.data));
-    validation_source_ = make_source(data_, fields_to_read(data_.catalogue.schema, settings_.data));
+    const auto train_source = make_source(data_, fields_);
+    validation_source_ = make_source(data_, fields_);
     Prefetcher batches(plan_, data_.index, *train_source, collator_, {world_.size(), world_.rank(), run_.state.step, total_steps_});
     const StepTools tools{world_,          network_.model, network_.layout, data_.catalogue.schema,       network_.engine,
                           tree_,           batches,        settings_.optim, settings_.model.heads.weight, watchdog_,
                           run_.state.seed, total_steps_};
-    Progress progress(log_, terminal_, run_.state.step, total_steps_);
+    Progress progress(log_, terminal_, total_steps_);
     Pace pace;
     while (run_.state.step < total_steps_ && !out_of_patience()) {
       const StepRecord record = train_step(tools, run_, stop_.pending(), pace);
@@ -277,6 +278,7 @@ class Trainer {
   DataSet data_;
   Network network_;
   BatchPlan plan_;
+  FieldSelection fields_;
   Collator collator_;
   GradientTree tree_;
   std::unique_ptr<RowSource> validation_source_;

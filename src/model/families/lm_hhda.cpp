@@ -13,35 +13,20 @@
 namespace tributary {
 namespace {
 
-void require_text(const TextConfig& text, std::int64_t vocabulary_size) {
-  if (text.width % text.heads != 0) {
-    fail(ErrorKind::configuration, "text.width: expected a multiple of text.heads = {}, found {}", text.heads, text.width);
-  }
-  if (vocabulary_size < 1)
-    fail(ErrorKind::configuration, "the data set has notes but a vocabulary of {} tokens; run `tributary shards retokenize`", vocabulary_size);
-}
-
-void require_fit(const ModelSettings& settings, const Schema& schema) {
+void require_fit(const ModelSettings& settings, const Schema& schema, std::int64_t vocabulary_size) {
+  check_settings(settings);
   if (schema.series.empty() && !schema.notes && schema.statics.empty()) {
     fail(ErrorKind::configuration, "model.mode: expected a data set with series, notes or static features for the timeline, found none of them");
   }
   if (schema.steps < 1) fail(ErrorKind::configuration, "model.mode: expected a data set of at least one hour for the timeline, found {}", schema.steps);
-  if (settings.lstm.kernel % 2 == 0) fail(ErrorKind::configuration, "lstm.kernel: expected an odd number, found {}", settings.lstm.kernel);
-  if (settings.use.ms_cnn && settings.cnn.pairs.empty()) {
-    fail(ErrorKind::configuration, "cnn.pairs: expected at least one [kernel, dilation], found none; set use.ms_cnn = false for a model without branches");
-  }
-  for (const auto& pair : settings.cnn.pairs) {
-    if (pair.size() != 2) fail(ErrorKind::configuration, "cnn.pairs: expected [kernel, dilation], found {} numbers", pair.size());
-    if (pair[0] < 1 || pair[1] < 1)
-      fail(ErrorKind::configuration, "cnn.pairs: expected a kernel and a dilation of at least 1, found [{}, {}]", pair[0], pair[1]);
-  }
+  if (schema.notes && vocabulary_size < 1)
+    fail(ErrorKind::configuration, "the data set has notes but a vocabulary of {} tokens; run `tributary shards retokenize`", vocabulary_size);
 }
 
 }  // namespace
 
 BlockList lm_hhda(const ModelSettings& settings, const Schema& schema, std::int64_t vocabulary_size) {
-  require_fit(settings, schema);
-  if (schema.notes) require_text(settings.text, vocabulary_size);
+  require_fit(settings, schema, vocabulary_size);
   const std::vector<std::vector<std::size_t>> groups = groups_of_layers(settings, schema);
   const std::vector<TaskHead> heads = task_heads(settings.heads, schema.tasks);
   const TimelineLayout layout = timeline_layout(schema);

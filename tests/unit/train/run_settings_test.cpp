@@ -36,7 +36,10 @@ TEST(RunSettings, have_a_digest_of_what_decides_the_numbers) {
 
 TEST(RunSettings, refuse_fields_that_do_not_fit_together) {
   EXPECT_EQ(complaint("[train]\nglobal_batch = 30\nmicro_batch = 8\n"), "train.global_batch = 30 must be a multiple of train.micro_batch = 8");
-  EXPECT_THAT(complaint("", {"data.window_stride=512"}), HasSubstr("data.window_stride = 512 must be less than data.window_tokens = 512"));
+  EXPECT_THAT(complaint("", {"data.window_stride=512"}), HasSubstr("data.window_stride = 512 must be at least 1 and at most data.window_tokens - 2 = 510"));
+  EXPECT_THAT(complaint("", {"data.window_stride=511"}), HasSubstr("data.window_stride = 511"));
+  EXPECT_EQ(complaint("", {"data.window_stride=510"}), "");
+  EXPECT_THAT(complaint("", {"cnn.pairs=[]"}), HasSubstr("cnn.pairs"));
   EXPECT_THAT(complaint("", {"text.positions=256"}), HasSubstr("data.window_tokens = 512 must be at most text.positions = 256"));
   EXPECT_THAT(complaint("", {"text.heads=3"}), HasSubstr("text.width = 64 must be a multiple of text.heads = 3"));
   EXPECT_THAT(complaint("", {"lstm.kernel=4"}), HasSubstr("must be odd"));

@@ -4,8 +4,10 @@
 #include <csignal>
 
 #include "base/error.h"
+#include "model/registry.h"
 #include "support/two_blocks.h"
 #include "train/best.h"
+#include "train/data_set.h"
 #include "train/event_log.h"
 #include "train/network.h"
 #include "train/run_record.h"
@@ -86,6 +88,27 @@ TEST(TrainStep, names_the_block_nearest_the_loss_whose_gradient_is_not_finite) {
   std::vector<std::int64_t> bad{block_of("first.bias"), block_of("second.weight") + 1};
   std::sort(bad.begin(), bad.end());
   EXPECT_EQ(first_bad_part(model, layout, bad), "block 'second' (second.weight)");
+}
+
+TEST(Fields, are_those_that_a_block_reads_and_the_settings_keep) {
+  Schema schema;
+  schema.steps = 2;
+  schema.statics = {{"age", "years"}};
+  schema.series = {{"vitals", {{"heart rate", "1/min"}}}};
+  schema.notes = true;
+  schema.image = {1, 4, 4};
+  schema.tasks = {{"mortality", TaskKind::binary, {"no", "yes"}}};
+  const BlockList model = build_model(ModelSettings{}, schema, 100);
+  DataConfig config;
+  EXPECT_TRUE(fields_to_read(schema, config).images);
+  const FieldSelection fields = fields_of(schema, config, model);
+  EXPECT_TRUE(fields.statics && fields.series && fields.tokens && fields.labels);
+  EXPECT_FALSE(fields.images);  // no block of the family looks at images
+  config.leave_out = {"series"};
+  EXPECT_FALSE(fields_of(schema, config, model).series);
+  BlockList with_image = model;
+  with_image.blocks[0].reads.push_back(BatchField::image);
+  EXPECT_TRUE(fields_of(schema, {}, with_image).images);
 }
 
 TEST(Network, names_everything_that_keeps_a_data_set_from_fitting) {
