@@ -18,15 +18,14 @@ std::int64_t window_count(const Batch& batch) { return batch.notes.window_ids.de
 
 // A frozen encoder stays in evaluation mode and records no graph.
 struct Mode {
-  Mode(const TextConfig& text, const BlockInput& in) : training(in.context.training && text.freeze == "none"), p(text.dropout) {
-    if (text.freeze != "none") no_grad.emplace();
-  }
+  Mode(const TextConfig& text, const BlockInput& in)
+      : training(in.context.training && text.freeze == "none"), p(text.dropout), recording(text.freeze == "none" && at::GradMode::is_enabled()) {}
   [[nodiscard]] at::Tensor dropout(const at::Tensor& x, const BlockInput& in, std::uint64_t draw) const {
     return ops::dropout(x, p, in.draw_key(draw), training);
   }
   bool training;
   double p;
-  std::optional<at::NoGradGuard> no_grad;
+  c10::AutoGradMode recording;
 };
 
 LinearLayer add_bert_linear(BlockDraft& draft, const std::string& name, std::int64_t in, std::int64_t out) {
