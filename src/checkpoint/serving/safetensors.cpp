@@ -47,7 +47,7 @@ void take_tensor(const std::string& where, const std::string& name, const Json& 
     fail(ErrorKind::data, "{}: tensor '{}' has bytes [{}, {}) of {}, its shape needs {}", where, name, range[0], range[1], data.size(), bytes_of(tensor.shape));
   }
   tensor.values.resize((range[1] - range[0]) / sizeof(float));
-  std::memcpy(tensor.values.data(), data.data() + range[0], range[1] - range[0]);
+  if (range[1] > range[0]) std::memcpy(tensor.values.data(), data.data() + range[0], range[1] - range[0]);
   tensors.emplace(name, std::move(tensor));
   ranges.emplace_back(range[0], range[1]);
 }
@@ -58,7 +58,7 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Tens
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "wb"), &std::fclose);
   if (!file) fail(ErrorKind::cannot_create, "{}: cannot create: {}", path.string(), std::strerror(errno));
   const auto write = [&](const void* bytes, std::size_t size) {
-    if (std::fwrite(bytes, 1, size, file.get()) != size) fail(ErrorKind::io, "{}: write failed: {}; free some space", path.string(), std::strerror(errno));
+    if (size > 0 && std::fwrite(bytes, 1, size, file.get()) != size) fail(ErrorKind::io, "{}: write failed: {}; free some space", path.string(), std::strerror(errno));
   };
   const std::string head = head_of(tensors, metadata);
   write(head.data(), head.size());
