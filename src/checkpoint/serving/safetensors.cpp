@@ -58,7 +58,8 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Tens
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "wb"), &std::fclose);
   if (!file) fail(ErrorKind::cannot_create, "{}: cannot create: {}", path.string(), std::strerror(errno));
   const auto write = [&](const void* bytes, std::size_t size) {
-    if (size > 0 && std::fwrite(bytes, 1, size, file.get()) != size) fail(ErrorKind::io, "{}: write failed: {}; free some space", path.string(), std::strerror(errno));
+    if (size > 0 && std::fwrite(bytes, 1, size, file.get()) != size)
+      fail(ErrorKind::io, "{}: write failed: {}; free some space", path.string(), std::strerror(errno));
   };
   const std::string head = head_of(tensors, metadata);
   write(head.data(), head.size());
