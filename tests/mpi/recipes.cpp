@@ -8,7 +8,7 @@
 #include "comm/agree.h"
 #include "ingest/build_shards.h"
 #include "support/data_set_reading.h"
-#include "support/folder.h"
+#include "support/shared_folder.h"
 #include "support/source_tables.h"
 
 namespace tributary {
@@ -33,24 +33,6 @@ std::optional<std::filesystem::path> real_data(const std::string& name) {
   return std::nullopt;
 }
 
-// A folder that all ranks see, made and removed by rank 0.
-class SharedFolder {
- public:
-  explicit SharedFolder(const Communicator& comm) : comm_(comm) {
-    if (comm.rank() == 0) own_.emplace();
-    path_ = comm.broadcast(own_ ? own_->path().string() : std::string(), 0);
-  }
-  ~SharedFolder() { comm_.barrier(); }
-  SharedFolder(const SharedFolder&) = delete;
-  SharedFolder& operator=(const SharedFolder&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  const Communicator& comm_;
-  std::optional<test::Folder> own_;
-  std::filesystem::path path_;
-};
-
 // The content digest of a build by rank 0 alone.
 std::string digest_alone(const Communicator& comm, const Recipe& recipe, const std::filesystem::path& source, const std::filesystem::path& out,
                          const BuildOptions& options) {
@@ -61,7 +43,7 @@ std::string digest_alone(const Communicator& comm, const Recipe& recipe, const s
 
 TEST(Recipes, any_number_of_ranks_and_parts_gives_the_same_records) {
   const Communicator comm = Communicator::world();
-  const SharedFolder folder(comm);
+  const test::SharedFolder folder(comm);
   if (comm.rank() == 0) test::write_tables(test::made_up_eicu(), folder.path() / "tables", false);
   comm.barrier();
   for (const std::int64_t parts : {1, 2, 7}) {
@@ -79,7 +61,7 @@ TEST(Recipes, any_number_of_ranks_and_parts_gives_the_same_records) {
 
 TEST(Recipes, errors_reach_all_ranks_and_nothing_is_left) {
   const Communicator comm = Communicator::world();
-  const SharedFolder folder(comm);
+  const test::SharedFolder folder(comm);
   if (comm.rank() == 0) {
     test::SourceTables tables = test::made_up_eicu();
     tables["note"].push_back("101,late,2,x,y");
@@ -123,7 +105,7 @@ TEST(Recipes, the_eicu_demo_gives_its_documented_counts_and_one_digest) {
   const Communicator comm = Communicator::world();
   const auto source = real_data("eicu-demo");
   if (!source) GTEST_SKIP() << "no eicu-demo folder; set TRIBUTARY_DATA to the folder that holds it";
-  const SharedFolder folder(comm);
+  const test::SharedFolder folder(comm);
   const BuildResult result = build_shards(comm, shipped("eicu-demo"), *source, folder.path() / "out", {});
   EXPECT_EQ(result.report.counts.at("records kept"), 1627);
   EXPECT_EQ(result.report.counts.at("table patient: rows"), 2520);
@@ -140,7 +122,7 @@ TEST(Recipes, physionet_2012_gives_its_documented_counts_and_one_digest) {
   const Communicator comm = Communicator::world();
   const auto source = real_data("physionet2012");
   if (!source) GTEST_SKIP() << "no physionet2012 folder; set TRIBUTARY_DATA to the folder that holds it";
-  const SharedFolder folder(comm);
+  const test::SharedFolder folder(comm);
   const BuildResult result = build_shards(comm, shipped("physionet2012"), *source, folder.path() / "out", {});
   EXPECT_EQ(result.catalogue.total_rows(), 4000);
   EXPECT_EQ(result.report.counts.at("table set: rows"), 1674892);
