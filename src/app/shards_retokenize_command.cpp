@@ -21,7 +21,7 @@ void retokenize(const Session& session, const RetokenizeCommand& command) {
   const auto tokenizer = make_ascii_wordpiece(read_vocabulary(session.world, command.vocabulary));
   const auto tokenize = [&tokenizer](std::string_view text) {
     Encoding encoding = tokenizer->encode(text);
-    return TokenizedText{std::move(encoding.ids), std::move(encoding.marks)};
+    return TokenizedText{std::move(encoding.ids), std::move(encoding.marks), std::move(encoding.begin), std::move(encoding.end)};
   };
   const Catalogue catalogue = rewrite_tokens(session.world, command.directory, tokenize, tokenizer->vocabulary(), tokenizer->digest());
   if (session.world.rank() != 0) return;

@@ -31,7 +31,7 @@ std::string_view class_name(const Task& task, std::size_t output) {
 }
 
 std::string truth(const Task& task, std::span<const double> label, std::size_t output) {
-  if (task.kind == TaskKind::multiclass) return fmt::format("{:d}", label[0] == static_cast<double>(output));
+  if (task.kind == TaskKind::multiclass || task.kind == TaskKind::relation) return fmt::format("{:d}", label[0] == static_cast<double>(output));
   return fmt::format("{:.9g}", label[output]);
 }
 

@@ -21,7 +21,7 @@ void check_label(const Task& task, double value, std::size_t row) {
     if (!std::isfinite(value)) fail(ErrorKind::data, "task {}, prediction {}: the label is not finite", task.name, row);
     return;
   }
-  const double limit = task.kind == TaskKind::multiclass ? static_cast<double>(task.classes.size()) : 2;
+  const double limit = task.kind == TaskKind::multiclass || task.kind == TaskKind::relation ? static_cast<double>(task.classes.size()) : 2;
   if (!(value >= 0 && value < limit && value == std::floor(value)))
     fail(ErrorKind::data, "task {}, prediction {}: expected a label from 0 to {}, found {}", task.name, row, limit - 1, value);
 }
@@ -204,6 +204,7 @@ TaskMetrics evaluate_task(const Task& task, std::span<const double> frequencies,
       evaluate_binary(result, rows);
       break;
     case TaskKind::multiclass:
+    case TaskKind::relation:
       evaluate_multiclass(result, rows);
       break;
     case TaskKind::multilabel:

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "shards/entity_checks.h"
 
 namespace tributary {
 namespace {
@@ -64,7 +65,7 @@ void Checker::sizes() const {
   check(block_.labels.size() == schema_.tasks.size(), "{}: labels of {} tasks given, the schema has {}", place_.part, block_.labels.size(),
         schema_.tasks.size());
   for (std::size_t t = 0; t < schema_.tasks.size(); ++t) {
-    size("labels " + schema_.tasks[t].name + " values", block_.labels[t].values.size(), rows * schema_.tasks[t].label_width());
+    size("labels " + schema_.tasks[t].name + " values", block_.labels[t].values.size(), rows * schema_.tasks[t].stored_width());
     size("labels " + schema_.tasks[t].name + " valid", block_.labels[t].valid.size(), rows);
   }
   if (schema_.notes) size("notes offsets", block_.notes.note_offsets.size(), rows + 1);
@@ -110,13 +111,14 @@ void Checker::labels() const {
   for (std::size_t t = 0; t < schema_.tasks.size(); ++t) {
     const Task& task = schema_.tasks[t];
     const std::string field = "labels " + task.name;
-    const auto width = static_cast<std::size_t>(task.label_width());
+    for (std::size_t row = 0; row < block_.labels[t].valid.size(); ++row)
+      if (block_.labels[t].valid[row] > 1) bad(field, row, "valid is {}; 0 or 1", block_.labels[t].valid[row]);
+    const auto width = static_cast<std::size_t>(task.stored_width());
     const double classes = task.kind == TaskKind::multiclass ? static_cast<double>(task.classes.size()) : 2;
     for (std::size_t i = 0; i < block_.labels[t].values.size(); ++i) {
       const std::size_t row = i / width;
       const float value = block_.labels[t].values[i];
       const std::uint8_t valid = block_.labels[t].valid[row];
-      if (valid > 1) bad(field, row, "valid is {}; 0 or 1", valid);
       if (!std::isfinite(value)) bad(field, row, "is {}", std::isnan(value) ? "NaN" : "infinite");
       if (valid == 0 && value != 0) bad(field, row, "has a value although it is not valid; give 0");
       if (task.kind != TaskKind::regression && (value < 0 || value >= static_cast<float>(classes) || value != std::floor(value)))
@@ -192,6 +194,7 @@ void check_block(const Schema& schema, const RecordBlock& block, const BlockPlac
   checker.values();
   checker.labels();
   checker.notes(vocabulary_size);
+  check_entities(schema, block, place);
 }
 
 }  // namespace tributary

@@ -20,8 +20,8 @@ struct BlockPlace {
 
 // `vocabulary_size` 0: token ids are not bounded above.
 // Throws: Error{data} naming part, field and row: NaN or infinite value, a value where none was observed, label outside the map, split out of range or not
-// in order, hour or steps out of range, offsets not ascending, text or id not UTF-8, token outside the vocabulary; Error{internal} when a column has not
-// the length that rows and schema demand.
+// in order, hour or steps out of range, offsets not ascending, text or id not UTF-8, token outside the vocabulary, what entity_checks.h names; Error{internal}
+// when a column has not the length that rows and schema demand.
 void check_block(const Schema& schema, const RecordBlock& block, const BlockPlace& place, std::int64_t vocabulary_size);
 
 [[nodiscard]] bool is_utf8(std::string_view bytes);  // without surrogates, overlong forms and values above U+10FFFF

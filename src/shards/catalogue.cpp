@@ -25,13 +25,22 @@ Json json_of(const std::vector<Channel>& channels) {
 Json json_of(const Schema& schema) {
   Json series = Json::array(), tasks = Json::array();
   for (const SeriesGroup& group : schema.series) series.push_back({{"name", group.name}, {"channels", json_of(group.channels)}});
-  for (const Task& task : schema.tasks) tasks.push_back({{"name", task.name}, {"kind", name_of(task.kind)}, {"classes", task.classes}});
+  for (const Task& task : schema.tasks) {
+    Json entry = {{"name", task.name}, {"kind", name_of(task.kind)}, {"classes", task.classes}};
+    if (task.kind == TaskKind::relation) {
+      entry["directed"] = task.directed;
+      entry["candidates"] = Json::array();
+      for (const TypePair& pair : task.candidates) entry["candidates"].push_back(Json::array({pair.head, pair.tail}));
+    }
+    tasks.push_back(std::move(entry));
+  }
   return {{"steps", schema.steps},
           {"static", json_of(schema.statics)},
           {"series", series},
           {"notes", schema.notes},
           {"image", {schema.image.channels, schema.image.height, schema.image.width}},
-          {"tasks", tasks}};
+          {"tasks", tasks},
+          {"concept_types", schema.concept_types}};
 }
 
 Json json_of(const std::vector<ChannelStatistics>& statistics) {
@@ -56,7 +65,8 @@ std::string_view missing_policy(const PartColumn& column) {
 
 // For readers without this program; follows from the schema, so it is written and compared, never parsed.
 Json json_of_fields(const Schema& schema, const std::string& tokenizer_digest) {
-  constexpr std::array<std::string_view, axis_count> axes{"records", "id bytes", "notes", "text bytes", "tokens"};
+  constexpr std::array<std::string_view, axis_count> axes{"records",  "id bytes",         "notes",    "text bytes", "tokens",
+                                                          "concepts", "concept id bytes", "mentions", "relations"};
   Json list = Json::array();
   for (const PartColumn& column : part_columns(schema, tokenizer_digest)) {
     Json shape = {std::string(axes[static_cast<std::size_t>(column.axis)]) + (column.offsets_into ? " + 1" : "")};
@@ -125,9 +135,17 @@ Schema schema_from(const Json& json, const std::string& where) {
   schema.notes = value_at<bool>(json, "notes", where);
   const auto image = value_at<std::array<std::int64_t, 3>>(json, "image", where);
   schema.image = {image[0], image[1], image[2]};
-  for (const Json& task : value_at<Json>(json, "tasks", where))
-    schema.tasks.push_back({value_at<std::string>(task, "name", where + ": tasks"), task_kind(value_at<std::string>(task, "kind", where + ": tasks")),
-                            value_at<std::vector<std::string>>(task, "classes", where + ": tasks")});
+  for (const Json& entry : value_at<Json>(json, "tasks", where)) {
+    Task& task = schema.tasks.emplace_back();
+    task.name = value_at<std::string>(entry, "name", where + ": tasks");
+    task.kind = task_kind(value_at<std::string>(entry, "kind", where + ": tasks"));
+    task.classes = value_at<std::vector<std::string>>(entry, "classes", where + ": tasks");
+    if (task.kind != TaskKind::relation) continue;
+    task.directed = value_at<bool>(entry, "directed", where + ": tasks");
+    for (const auto& pair : value_at<std::vector<std::array<std::int32_t, 2>>>(entry, "candidates", where + ": tasks"))
+      task.candidates.push_back({pair[0], pair[1]});
+  }
+  if (json.contains("concept_types")) schema.concept_types = value_at<std::vector<std::string>>(json, "concept_types", where);
   check_schema(schema);
   return schema;
 }

@@ -36,7 +36,8 @@ struct PartInfo {
   [[nodiscard]] std::int64_t total_rows() const { return rows[0] + rows[1] + rows[2]; }
 };
 
-// Valid labels of a task. A multilabel record counts once in `valid` and once in each class it has.
+// Valid labels of a task. A multilabel record counts once in `valid` and once in each class it has; a relation task counts candidate pairs, class 0 those
+// that are not related.
 struct LabelCounts {
   std::array<std::int64_t, split_count> valid{};
   std::vector<std::array<std::int64_t, split_count>> classes;  // [classes][split]; empty for regression

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "shards/entities.h"
 #include "shards/record_index.h"
 
 namespace tributary {
@@ -45,8 +46,45 @@ std::vector<std::byte> index_column(const std::vector<IndexRow>& index, Value In
   return owned_bytes(values);
 }
 
+std::vector<std::byte> index_lengths(const std::vector<std::int64_t>& offsets) {
+  std::vector<std::uint32_t> lengths;
+  for (const std::int64_t length : lengths_of(offsets)) lengths.push_back(static_cast<std::uint32_t>(length));
+  return owned_bytes(lengths);
+}
+
+// [rows, relation tasks]
+std::vector<std::byte> pair_column(const Schema& schema, const RecordBlock& block, std::uint32_t PairCounts::*member) {
+  std::vector<std::uint32_t> values;
+  const std::vector<std::size_t> tasks = schema.relation_tasks();
+  for (std::size_t r = 0; r < static_cast<std::size_t>(block.rows); ++r)
+    for (const std::size_t t : tasks) values.push_back(pair_counts(block, r, schema.tasks[t], t).*member);
+  return owned_bytes(values);
+}
+
+// Where the elements of a ragged axis begin, as the block holds it.
+const std::vector<std::int64_t>& offsets_in(const RecordBlock& block, Field field) {
+  switch (field) {
+    case Field::note_offsets:
+      return block.notes.note_offsets;
+    case Field::text_offsets:
+      return block.notes.text_offsets;
+    case Field::token_offsets:
+      return block.notes.token_offsets;
+    case Field::concept_offsets:
+      return block.entities.concept_offsets;
+    case Field::concept_id_offsets:
+      return block.entities.concept_id_offsets;
+    case Field::mention_offsets:
+      return block.entities.mention_offsets;
+    case Field::relation_offsets:
+      return block.entities.relation_offsets;
+    default:
+      fail(ErrorKind::internal, "column field {} has no offsets in the block", static_cast<int>(field));
+  }
+}
+
 // Bytes of a column that the block does not hold in this form.
-std::vector<std::byte> derive(Field field, const RecordBlock& block, const std::vector<IndexRow>& index) {
+std::vector<std::byte> derive(const Schema& schema, Field field, const RecordBlock& block, const std::vector<IndexRow>& index) {
   switch (field) {
     case Field::labels_valid:
       return index_column(index, &IndexRow::labels_valid);
@@ -58,6 +96,14 @@ std::vector<std::byte> derive(Field field, const RecordBlock& block, const std::
       return index_column(index, &IndexRow::steps);
     case Field::tokens:
       return index_column(index, &IndexRow::tokens);
+    case Field::concepts:
+      return index_lengths(block.entities.concept_offsets);
+    case Field::mentions:
+      return index_lengths(block.entities.mention_offsets);
+    case Field::pairs:
+      return pair_column(schema, block, &PairCounts::candidates);
+    case Field::related:
+      return pair_column(schema, block, &PairCounts::related);
     case Field::id_offsets:
       return owned_bytes(id_lengths(block));
     case Field::id_bytes: {
@@ -65,14 +111,47 @@ std::vector<std::byte> derive(Field field, const RecordBlock& block, const std::
       for (const std::string& id : block.ids) bytes.insert(bytes.end(), std::as_bytes(std::span(id)).begin(), std::as_bytes(std::span(id)).end());
       return bytes;
     }
-    case Field::note_offsets:
-      return owned_bytes(lengths_of(block.notes.note_offsets));
-    case Field::text_offsets:
-      return owned_bytes(lengths_of(block.notes.text_offsets));
-    case Field::token_offsets:
-      return owned_bytes(lengths_of(block.notes.token_offsets));
     default:
-      fail(ErrorKind::internal, "column field {} is not derived", static_cast<int>(field));
+      return owned_bytes(lengths_of(offsets_in(block, field)));
+  }
+}
+
+// The entity columns that lie in the block as they are.
+bool view_entities(const PartColumn& column, const EntityColumns& entities, std::span<const std::byte>& bytes) {
+  const auto take = [&bytes](const auto& values) {
+    bytes = bytes_of_values(values);
+    return true;
+  };
+  switch (column.field) {
+    case Field::mention_token:
+      return take(entities.mention_token);
+    case Field::concept_type:
+      return take(entities.concept_type);
+    case Field::concept_ids:
+      bytes = std::as_bytes(std::span(entities.concept_ids));
+      return true;
+    case Field::mention_note:
+      return take(entities.mention_note);
+    case Field::mention_begin:
+      return take(entities.mention_begin);
+    case Field::mention_end:
+      return take(entities.mention_end);
+    case Field::mention_concept:
+      return take(entities.mention_concept);
+    case Field::mention_type:
+      return take(entities.mention_type);
+    case Field::relation_task:
+      return take(entities.relation_task);
+    case Field::relation_head:
+      return take(entities.relation_head);
+    case Field::relation_tail:
+      return take(entities.relation_tail);
+    case Field::relation_class:
+      return take(entities.relation_class);
+    case Field::relation_novelty:
+      return take(entities.relation_novelty);
+    default:
+      return false;
   }
 }
 
@@ -122,7 +201,7 @@ bool view(const PartColumn& column, const RecordBlock& block, std::span<const st
       bytes = bytes_of_values(block.labels[column.number].valid);
       return true;
     default:
-      return false;
+      return view_entities(column, block.entities, bytes);
   }
 }
 
@@ -156,33 +235,33 @@ std::vector<std::int64_t> running_sum(const std::vector<std::int64_t>& lengths) 
 
 }  // namespace
 
-ColumnSlab slab_of(const std::vector<PartColumn>& columns, const RecordBlock& block) {
+ColumnSlab slab_of(const Schema& schema, const std::vector<PartColumn>& columns, const RecordBlock& block) {
   ColumnSlab slab;
   slab.rows = block.rows;
   const std::vector<IndexRow> index = index_rows(block);
+  std::array<std::vector<std::int64_t>, axis_count> offsets;
+  offsets[static_cast<std::size_t>(Axis::id_byte)] = running_sum(id_lengths(block));
   for (const PartColumn& column : columns) {
     std::span<const std::byte> bytes;
     if (!view(column, block, bytes)) {
-      slab.owned.push_back(derive(column.field, block, index));
+      slab.owned.push_back(derive(schema, column.field, block, index));
       bytes = slab.owned.back();
     }
     slab.bytes.push_back(bytes);
+    if (column.offsets_into && *column.offsets_into != Axis::id_byte) offsets[static_cast<std::size_t>(*column.offsets_into)] = offsets_in(block, column.field);
   }
-  const auto rows = static_cast<std::size_t>(block.rows);
-  auto& records = slab.first_item[static_cast<std::size_t>(Axis::record)];
-  records.resize(rows + 1);
-  std::iota(records.begin(), records.end(), 0);
-  slab.first_item[static_cast<std::size_t>(Axis::id_byte)] = running_sum(id_lengths(block));
-  auto& notes = slab.first_item[static_cast<std::size_t>(Axis::note)];
-  auto& text = slab.first_item[static_cast<std::size_t>(Axis::text_byte)];
-  auto& tokens = slab.first_item[static_cast<std::size_t>(Axis::token)];
-  notes = block.notes.note_offsets.empty() ? std::vector<std::int64_t>(rows + 1, 0) : block.notes.note_offsets;
-  const bool has_notes = !block.notes.text_offsets.empty();
-  for (const std::int64_t note : notes) {
-    text.push_back(has_notes ? block.notes.text_offsets[static_cast<std::size_t>(note)] : 0);
-    tokens.push_back(has_notes ? block.notes.token_offsets[static_cast<std::size_t>(note)] : 0);
-  }
+  slab.first_item = first_items(block.rows, offsets);
   return slab;
+}
+
+std::array<std::vector<std::int64_t>, axis_count> first_items(std::int64_t rows, const std::array<std::vector<std::int64_t>, axis_count>& offsets) {
+  std::array<std::vector<std::int64_t>, axis_count> first;
+  first[0].resize(static_cast<std::size_t>(rows) + 1);
+  std::iota(first[0].begin(), first[0].end(), 0);
+  for (std::size_t axis = 1; axis < axis_count; ++axis)
+    for (const std::int64_t begin : first[static_cast<std::size_t>(parent_of(static_cast<Axis>(axis)))])
+      first[axis].push_back(offsets[axis].empty() ? 0 : offsets[axis][static_cast<std::size_t>(begin)]);
+  return first;
 }
 
 std::vector<DigestBytes> block_digests(const std::vector<PartColumn>& columns, const ColumnSlab& slab, std::int64_t chunk_rows) {

@@ -22,7 +22,10 @@ struct ColumnSlab {
 };
 
 // Views into `block`, which must outlive the slab; the index columns are derived from it.
-[[nodiscard]] ColumnSlab slab_of(const std::vector<PartColumn>& columns, const RecordBlock& block);
+[[nodiscard]] ColumnSlab slab_of(const Schema& schema, const std::vector<PartColumn>& columns, const RecordBlock& block);
+// Where each row's elements of every axis begin. offsets[axis]: one entry an element of its parent, and the end; empty where there are none.
+[[nodiscard]] std::array<std::vector<std::int64_t>, axis_count> first_items(std::int64_t rows,
+                                                                            const std::array<std::vector<std::int64_t>, axis_count>& offsets);
 
 // SHA-256 of each column of each block of chunk_rows rows: [blocks][columns]. The slab begins on a block border.
 [[nodiscard]] std::vector<DigestBytes> block_digests(const std::vector<PartColumn>& columns, const ColumnSlab& slab, std::int64_t chunk_rows);

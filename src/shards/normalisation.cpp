@@ -4,6 +4,8 @@
 #include <cmath>
 #include <span>
 
+#include "shards/entities.h"
+
 namespace tributary {
 namespace {
 
@@ -23,6 +25,17 @@ void add_moments(std::span<const float> values, std::span<const std::uint8_t> ob
       squares[c] += distance * distance;
     }
   for (std::size_t c = 0; c < width; ++c) channels[c].squares = squares[c];
+}
+
+// A relation task has a label for each candidate pair of a record.
+void count_pairs(const RecordBlock& block, std::size_t row, const Task& task, std::size_t number, LabelCounts& counts) {
+  const PairCounts pairs = pair_counts(block, row, task, number);
+  const std::size_t split = block.split[row];
+  counts.valid[split] += pairs.candidates;
+  counts.classes[0][split] += pairs.candidates - pairs.related;
+  const EntityColumns& entities = block.entities;
+  for (auto r = static_cast<std::size_t>(entities.relation_offsets[row]); r < static_cast<std::size_t>(entities.relation_offsets[row + 1]); ++r)
+    if (entities.relation_task[r] == number) ++counts.classes[entities.relation_class[r]][split];
 }
 
 ChannelStatistics statistics_of(const Moments& moments) {
@@ -101,6 +114,10 @@ void count_labels(const Schema& schema, const RecordBlock& block, std::vector<La
     for (std::size_t r = 0; r < static_cast<std::size_t>(block.rows); ++r) {
       if (block.labels[t].valid[r] == 0) continue;
       const std::size_t split = block.split[r];
+      if (task.kind == TaskKind::relation) {
+        count_pairs(block, r, task, t, counts[t]);
+        continue;
+      }
       ++counts[t].valid[split];
       for (std::size_t k = 0; k < width && task.kind != TaskKind::regression; ++k) {
         const float value = block.labels[t].values[r * width + k];

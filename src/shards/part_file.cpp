@@ -96,20 +96,11 @@ ColumnSlab PartFile::slab(std::int64_t first_row, std::int64_t rows) const {
   std::array<std::vector<std::int64_t>, axis_count> offsets{};  // of each ragged axis, one entry an element of its parent
   const auto at = [](Axis axis) { return static_cast<std::size_t>(axis); };
   ranges[at(Axis::record)] = {first_row, first_row + rows};
-  offsets[at(Axis::id_byte)] = this->offsets(Field::id_offsets, ranges[at(Axis::record)], ranges[at(Axis::id_byte)]);
-  if (has(Field::note_offsets)) {
-    offsets[at(Axis::note)] = this->offsets(Field::note_offsets, ranges[at(Axis::record)], ranges[at(Axis::note)]);
-    offsets[at(Axis::text_byte)] = this->offsets(Field::text_offsets, ranges[at(Axis::note)], ranges[at(Axis::text_byte)]);
-    offsets[at(Axis::token)] = this->offsets(Field::token_offsets, ranges[at(Axis::note)], ranges[at(Axis::token)]);
+  for (int a = 1; a < axis_count; ++a) {
+    const auto axis = static_cast<Axis>(a);
+    if (has(offsets_of(axis))) offsets[at(axis)] = this->offsets(offsets_of(axis), ranges[at(parent_of(axis))], ranges[at(axis)]);
   }
-  for (std::int64_t r = 0; r <= rows; ++r) {
-    const auto row = static_cast<std::size_t>(r);
-    const std::size_t note = offsets[at(Axis::note)].empty() ? 0 : static_cast<std::size_t>(offsets[at(Axis::note)][row]);
-    slab.first_item[at(Axis::record)].push_back(r);
-    slab.first_item[at(Axis::id_byte)].push_back(offsets[at(Axis::id_byte)][row]);
-    slab.first_item[at(Axis::note)].push_back(static_cast<std::int64_t>(note));
-    for (const Axis axis : {Axis::text_byte, Axis::token}) slab.first_item[at(axis)].push_back(offsets[at(axis)].empty() ? 0 : offsets[at(axis)][note]);
-  }
+  slab.first_item = first_items(rows, offsets);
   for (const PartColumn& column : columns_) {
     const ItemRange range = ranges[at(column.axis)];
     auto& bytes = slab.owned.emplace_back(static_cast<std::size_t>(range.size() * column.item_bytes()));

@@ -4,6 +4,8 @@
 #include <functional>
 #include <numeric>
 
+#include "base/error.h"
+
 namespace tributary {
 namespace {
 
@@ -24,6 +26,33 @@ void add_index(std::vector<PartColumn>& columns) {
   add("tokens", NumberType::u32, Field::tokens);
   columns.push_back({"/record/id/bytes", NumberType::u8, Axis::id_byte, {}, std::nullopt, Field::id_bytes});
   columns.push_back({"/record/id/offsets", NumberType::i64, Axis::record, {}, Axis::id_byte, Field::id_offsets});
+}
+
+void add_entities(std::vector<PartColumn>& columns, const Schema& schema, const std::string& tokenizer_digest) {
+  const auto add = [&](const std::string& path, NumberType type, Axis axis, Field field) { columns.push_back({path, type, axis, {}, std::nullopt, field}); };
+  add("/index/concepts", NumberType::u32, Axis::record, Field::concepts);
+  add("/index/mentions", NumberType::u32, Axis::record, Field::mentions);
+  columns.push_back({"/concepts/offsets", NumberType::i64, Axis::record, {}, Axis::entity, Field::concept_offsets});
+  add("/concepts/type", NumberType::u8, Axis::entity, Field::concept_type);
+  columns.push_back({"/concepts/id_offsets", NumberType::i64, Axis::entity, {}, Axis::entity_byte, Field::concept_id_offsets});
+  add("/concepts/ids", NumberType::u8, Axis::entity_byte, Field::concept_ids);
+  columns.push_back({"/mentions/offsets", NumberType::i64, Axis::record, {}, Axis::mention, Field::mention_offsets});
+  add("/mentions/note", NumberType::i32, Axis::mention, Field::mention_note);
+  add("/mentions/begin", NumberType::i32, Axis::mention, Field::mention_begin);
+  add("/mentions/end", NumberType::i32, Axis::mention, Field::mention_end);
+  add("/mentions/concept", NumberType::i32, Axis::mention, Field::mention_concept);
+  add("/mentions/type", NumberType::u8, Axis::mention, Field::mention_type);
+  add("/tokens/" + tokenizer_digest + "/mentions", NumberType::i32, Axis::mention, Field::mention_token);
+  const auto tasks = static_cast<std::int64_t>(schema.relation_tasks().size());
+  if (tasks == 0) return;
+  columns.push_back({"/index/pairs", NumberType::u32, Axis::record, {tasks}, std::nullopt, Field::pairs});
+  columns.push_back({"/index/related", NumberType::u32, Axis::record, {tasks}, std::nullopt, Field::related});
+  columns.push_back({"/relations/offsets", NumberType::i64, Axis::record, {}, Axis::relation, Field::relation_offsets});
+  add("/relations/task", NumberType::u8, Axis::relation, Field::relation_task);
+  add("/relations/head", NumberType::i32, Axis::relation, Field::relation_head);
+  add("/relations/tail", NumberType::i32, Axis::relation, Field::relation_tail);
+  add("/relations/class", NumberType::u16, Axis::relation, Field::relation_class);
+  add("/relations/novelty", NumberType::u8, Axis::relation, Field::relation_novelty);
 }
 
 void add_notes(std::vector<PartColumn>& columns, const std::string& tokenizer_digest) {
@@ -56,6 +85,7 @@ std::vector<PartColumn> part_columns(const Schema& schema, const std::string& to
     columns.push_back({group + "/values", NumberType::f32, Axis::record, inner, std::nullopt, Field::series_values, g});
   }
   if (schema.notes) add_notes(columns, tokenizer_digest);
+  if (schema.has_entities()) add_entities(columns, schema, tokenizer_digest);
   if (schema.image.size() > 0) {
     const Extent inner{schema.image.channels, schema.image.height, schema.image.width};
     columns.push_back({"/image/values", NumberType::u8, Axis::record, inner, std::nullopt, Field::image});
@@ -63,7 +93,8 @@ std::vector<PartColumn> part_columns(const Schema& schema, const std::string& to
   for (std::size_t t = 0; t < schema.tasks.size(); ++t) {
     const std::string group = "/labels/" + schema.tasks[t].name;
     columns.push_back({group + "/valid", NumberType::u8, Axis::record, {}, std::nullopt, Field::label_valid, t});
-    columns.push_back({group + "/values", NumberType::f32, Axis::record, {schema.tasks[t].label_width()}, std::nullopt, Field::label_values, t});
+    if (const std::int64_t width = schema.tasks[t].stored_width(); width > 0)
+      columns.push_back({group + "/values", NumberType::f32, Axis::record, {width}, std::nullopt, Field::label_values, t});
   }
   std::sort(columns.begin(), columns.end(), [](const PartColumn& a, const PartColumn& b) { return a.path < b.path; });
   return columns;
@@ -77,6 +108,33 @@ Extent chunk_of(const PartColumn& column, std::int64_t chunk_rows) {
   return chunk;
 }
 
-Axis parent_of(Axis axis) { return axis == Axis::text_byte || axis == Axis::token ? Axis::note : Axis::record; }
+Axis parent_of(Axis axis) {
+  if (axis == Axis::entity_byte) return Axis::entity;
+  return axis == Axis::text_byte || axis == Axis::token ? Axis::note : Axis::record;
+}
+
+Field offsets_of(Axis axis) {
+  switch (axis) {
+    case Axis::note:
+      return Field::note_offsets;
+    case Axis::text_byte:
+      return Field::text_offsets;
+    case Axis::token:
+      return Field::token_offsets;
+    case Axis::entity:
+      return Field::concept_offsets;
+    case Axis::entity_byte:
+      return Field::concept_id_offsets;
+    case Axis::mention:
+      return Field::mention_offsets;
+    case Axis::relation:
+      return Field::relation_offsets;
+    case Axis::record:
+    case Axis::id_byte:
+      break;
+  }
+  check(axis == Axis::id_byte, "the axis of records has no offsets");
+  return Field::id_offsets;
+}
 
 }  // namespace tributary

@@ -14,8 +14,9 @@
 namespace tributary {
 
 // What one element of a dataset's first dimension belongs to. All but `record` are ragged: their extent follows from offsets.
-enum class Axis : std::uint8_t { record, id_byte, note, text_byte, token };
-inline constexpr int axis_count = 5;
+// A parent stands before what its offsets lead to.
+enum class Axis : std::uint8_t { record, id_byte, note, text_byte, token, entity, entity_byte, mention, relation };
+inline constexpr int axis_count = 9;
 
 // Which part of a RecordBlock a column is.
 enum class Field : std::uint8_t {
@@ -26,7 +27,11 @@ enum class Field : std::uint8_t {
   presence,
   split,
   steps,
-  tokens,  // the index
+  tokens,
+  concepts,
+  mentions,
+  pairs,
+  related,  // the index
   id_offsets,
   id_bytes,
   static_values,
@@ -40,6 +45,23 @@ enum class Field : std::uint8_t {
   token_offsets,
   token_ids,
   token_marks,
+  mention_token,
+  concept_offsets,
+  concept_type,
+  concept_id_offsets,
+  concept_ids,
+  mention_offsets,
+  mention_note,
+  mention_begin,
+  mention_end,
+  mention_concept,
+  mention_type,
+  relation_offsets,
+  relation_task,
+  relation_head,
+  relation_tail,
+  relation_class,
+  relation_novelty,
   image,
   label_values,
   label_valid
@@ -62,7 +84,8 @@ struct PartColumn {
 // Chunk of a column: for columns by record chunk_rows rows, or a multiple of it where that makes less than 16 KiB; for others 64 KiB.
 [[nodiscard]] Extent chunk_of(const PartColumn& column, std::int64_t chunk_rows);
 
-// Where a ragged axis gets its extents: the axis that its offsets stand on (note -> record, token -> note, ...).
+// Where a ragged axis gets its extents: the axis that its offsets stand on (note -> record, token -> note, ...), and the field that holds them.
 [[nodiscard]] Axis parent_of(Axis axis);
+[[nodiscard]] Field offsets_of(Axis axis);
 
 }  // namespace tributary

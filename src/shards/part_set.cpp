@@ -71,6 +71,8 @@ RecordBlock empty_block(const Schema& schema) {
   block.series.resize(schema.series.size());
   block.labels.resize(schema.tasks.size());
   if (schema.notes) block.notes.note_offsets = block.notes.text_offsets = block.notes.token_offsets = {0};
+  EntityColumns& e = block.entities;
+  if (schema.has_entities()) e.concept_offsets = e.concept_id_offsets = e.mention_offsets = e.relation_offsets = {0};
   return block;
 }
 
@@ -96,7 +98,7 @@ void write_round(const Communicator& team, const Job& job, int part, std::int64_
     if (count > 0) block = job.source.records(part, first, count);
     check(block.rows == count, "{}: the source gave {} rows, {} were asked for", result.info.file, block.rows, count);
     check_block(schema, block, {result.info.file, first, result.info.rows}, static_cast<std::int64_t>(job.options.vocabulary.size()));
-    slab = slab_of(job.columns, block);
+    slab = slab_of(schema, job.columns, block);
     count_labels(schema, block, result.counts);
     if (job.options.normalisation == nullptr) moments = block_moments(schema, block, job.options.chunk_rows);
   });

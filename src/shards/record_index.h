@@ -8,6 +8,7 @@
 
 #include "comm/communicator.h"
 #include "shards/catalogue.h"
+#include "shards/entities.h"
 #include "shards/shard_reader.h"
 
 namespace tributary {
@@ -29,11 +30,26 @@ struct IndexRow {                  // 24 bytes
   std::uint8_t split = 0;
 };
 
+struct EntityCounts {
+  std::uint32_t concepts = 0, mentions = 0;
+  bool operator==(const EntityCounts&) const = default;
+};
+
+// Of a part's records; empty where the schema has no concepts or no relation tasks.
+struct EntityIndex {
+  std::vector<EntityCounts> counts;  // [rows]
+  std::vector<PairCounts> pairs;     // [rows, relation tasks]
+};
+
 // Rows of a part stand train first, then validation, then test, so that a split is one range of every part.
 class RecordIndex {
  public:
-  RecordIndex(const Catalogue& catalogue, std::vector<std::vector<IndexRow>> parts);
+  // `entities`: one a part; may be left out where the schema has no concept types.
+  RecordIndex(const Catalogue& catalogue, std::vector<std::vector<IndexRow>> parts, std::vector<EntityIndex> entities = {});
   [[nodiscard]] const IndexRow& at(const RecordPlace& place) const { return parts_[static_cast<std::size_t>(place.part)][static_cast<std::size_t>(place.row)]; }
+  [[nodiscard]] EntityCounts entities(const RecordPlace& place) const;  // 0 without concept types
+  // `relation`: number among the schema's relation tasks.
+  [[nodiscard]] const PairCounts& pairs(const RecordPlace& place, std::size_t relation) const;
   [[nodiscard]] int parts() const { return static_cast<int>(parts_.size()); }
   [[nodiscard]] std::int64_t rows(Split split) const;
   [[nodiscard]] std::int64_t rows(int part, Split split) const { return rows_[static_cast<std::size_t>(part)][static_cast<std::size_t>(split)]; }
@@ -42,6 +58,8 @@ class RecordIndex {
 
  private:
   std::vector<std::vector<IndexRow>> parts_;
+  std::vector<EntityIndex> entities_;
+  std::size_t relation_tasks_;
   std::vector<std::array<std::int64_t, split_count>> rows_;
   std::int64_t chunk_rows_;
 };

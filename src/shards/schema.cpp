@@ -10,7 +10,7 @@
 namespace tributary {
 namespace {
 
-constexpr std::array<std::string_view, 4> task_kinds{"binary", "multiclass", "multilabel", "regression"};
+constexpr std::array<std::string_view, 5> task_kinds{"binary", "multiclass", "multilabel", "regression", "relation"};
 constexpr std::array<std::string_view, split_count> splits{"train", "validation", "test"};
 
 bool is_path_name(std::string_view name) {
@@ -33,17 +33,51 @@ void check_task(const Task& task) {
   if (task.kind == TaskKind::multiclass && classes < 2) fail(ErrorKind::data, "schema: multi-class task '{}' has {} classes", task.name, classes);
   if (task.kind == TaskKind::multilabel && classes < 1) fail(ErrorKind::data, "schema: multi-label task '{}' has no labels", task.name);
   if (task.kind == TaskKind::regression && classes != 0) fail(ErrorKind::data, "schema: regression task '{}' has classes", task.name);
+  if (task.kind == TaskKind::relation && (classes < 2 || classes > 65535))
+    fail(ErrorKind::data, "schema: relation task '{}' has {} classes; \"none\" and at least one relation", task.name, classes);
+  if (task.kind != TaskKind::relation && !task.candidates.empty()) fail(ErrorKind::data, "schema: task '{}' has candidates but is no relation task", task.name);
   const std::set<std::string> names(task.classes.begin(), task.classes.end());
   if (names.size() != classes) fail(ErrorKind::data, "schema: task '{}' names a class twice", task.name);
 }
 
+void check_candidates(const Task& task, const std::vector<std::string>& types) {
+  if (task.kind != TaskKind::relation) return;
+  if (task.candidates.empty()) fail(ErrorKind::data, "schema: relation task '{}' has no candidates: pairs of concept types that it looks at", task.name);
+  const auto count = static_cast<std::int32_t>(types.size());
+  std::set<std::pair<std::int32_t, std::int32_t>> seen;
+  for (const TypePair& pair : task.candidates) {
+    if (pair.head < 0 || pair.tail < 0 || pair.head >= count || pair.tail >= count)
+      fail(ErrorKind::data, "schema: relation task '{}' names the concept types {} and {}; there are {}", task.name, pair.head, pair.tail, count);
+    const bool doubled = !seen.insert({pair.head, pair.tail}).second || (!task.directed && pair.head != pair.tail && seen.contains({pair.tail, pair.head}));
+    if (doubled)
+      fail(ErrorKind::data, "schema: relation task '{}' has the candidates '{}' and '{}' twice{}", task.name, types[static_cast<std::size_t>(pair.head)],
+           types[static_cast<std::size_t>(pair.tail)], task.directed ? "" : "; its direction does not matter: give one order");
+  }
+}
+
+void check_concept_types(const Schema& schema) {
+  if (!schema.has_entities()) return;
+  if (!schema.notes) fail(ErrorKind::data, "schema: concept types without notes, in which concepts are mentioned");
+  if (schema.concept_types.size() > 255) fail(ErrorKind::data, "schema: {} concept types; 255 at most", schema.concept_types.size());
+  std::set<std::string> names;
+  for (const std::string& name : schema.concept_types)
+    if (name.empty() || !names.insert(name).second) fail(ErrorKind::data, "schema: concept type '{}' is empty or doubled", name);
+}
+
 }  // namespace
+
+std::vector<std::size_t> Schema::relation_tasks() const {
+  std::vector<std::size_t> numbers;
+  for (std::size_t t = 0; t < tasks.size(); ++t)
+    if (tasks[t].kind == TaskKind::relation) numbers.push_back(t);
+  return numbers;
+}
 
 std::string_view name_of(TaskKind kind) { return task_kinds[static_cast<std::size_t>(kind)]; }
 
 TaskKind task_kind(std::string_view name) {
   const auto* found = std::find(task_kinds.begin(), task_kinds.end(), name);
-  if (found == task_kinds.end()) fail(ErrorKind::data, "task kind '{}' is unknown; one of binary, multiclass, multilabel, regression", name);
+  if (found == task_kinds.end()) fail(ErrorKind::data, "task kind '{}' is unknown; one of binary, multiclass, multilabel, regression, relation", name);
   return static_cast<TaskKind>(found - task_kinds.begin());
 }
 
@@ -76,7 +110,9 @@ void check_schema(const Schema& schema) {
     if (!is_path_name(task.name) || !tasks.insert(task.name).second)
       fail(ErrorKind::data, "schema: task name '{}' is doubled or not of letters, digits, '_', '.', '-'", task.name);
     check_task(task);
+    check_candidates(task, schema.concept_types);
   }
+  check_concept_types(schema);
 }
 
 }  // namespace tributary

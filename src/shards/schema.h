@@ -28,16 +28,27 @@ struct ImageShape {  // [channels, height, width]; all 0: the data set has no im
   bool operator==(const ImageShape&) const = default;
 };
 
-enum class TaskKind { binary, multiclass, multilabel, regression };
+enum class TaskKind { binary, multiclass, multilabel, regression, relation };
 [[nodiscard]] std::string_view name_of(TaskKind kind);
 [[nodiscard]] TaskKind task_kind(std::string_view name);  // Throws: Error{data} for an unknown name
+
+// Types of the head and of the tail of a pair of concepts: numbers in Schema::concept_types.
+struct TypePair {
+  std::int32_t head = 0, tail = 0;
+  bool operator==(const TypePair&) const = default;
+};
 
 struct Task {
   std::string name;
   TaskKind kind = TaskKind::binary;
-  std::vector<std::string> classes;  // binary: {negative, positive}; multiclass, multilabel: the label map; regression: empty
-  // Numbers stored per record: 1, or for multilabel one 0/1 per class.
+  std::vector<std::string> classes;  // binary: {negative, positive}; multiclass, multilabel: the label map; regression: empty; relation: the first is "none"
+  // Relation tasks have a label for each candidate: an ordered pair of two concepts of a record whose types are one of these.
+  std::vector<TypePair> candidates;
+  bool directed = true;  // relation: false: of two concepts of the same type only (lower number, higher number) is a candidate
+  // Numbers of one label: 1, or for multilabel one 0/1 per class.
   [[nodiscard]] std::int64_t label_width() const { return kind == TaskKind::multilabel ? static_cast<std::int64_t>(classes.size()) : 1; }
+  // Numbers stored per record: those of its label; the labels of a relation task are those of pairs and stand with the relations.
+  [[nodiscard]] std::int64_t stored_width() const { return kind == TaskKind::relation ? 0 : label_width(); }
   // Width of the head: 1 for binary and regression, else the number of classes.
   [[nodiscard]] std::int64_t output_width() const {
     return kind == TaskKind::binary || kind == TaskKind::regression ? 1 : static_cast<std::int64_t>(classes.size());
@@ -51,7 +62,10 @@ struct Schema {
   std::vector<SeriesGroup> series;
   bool notes = false;
   ImageShape image;
-  std::vector<Task> tasks;  // at most 64: the index keeps one valid bit a task
+  std::vector<Task> tasks;                 // at most 64: the index keeps one valid bit a task
+  std::vector<std::string> concept_types;  // names of the types of concepts and mentions in the notes; empty: the notes have none
+  [[nodiscard]] bool has_entities() const { return !concept_types.empty(); }
+  [[nodiscard]] std::vector<std::size_t> relation_tasks() const;  // their numbers in `tasks`, ascending
   bool operator==(const Schema&) const = default;
 };
 
@@ -61,7 +75,8 @@ inline constexpr int split_count = 3;
 [[nodiscard]] std::optional<Split> split_named(std::string_view name);  // nullopt for "all"; Throws: Error{configuration} for anything unknown
 
 // Throws: Error{data} naming the first thing a data set cannot hold: a name that is empty, doubled or not of [A-Za-z0-9_.-] (groups and tasks: they name
-// places in the file), a series without hours or channels, hours above 65535, an image with an empty side, more than 64 tasks, a label map that is too short.
+// places in the file), a series without hours or channels, hours above 65535, an image with an empty side, more than 64 tasks, a label map that is too short,
+// concept types without notes, a relation task without candidates or with the same pair of types in both orders although its direction does not matter.
 void check_schema(const Schema& schema);
 
 // Presence bits of a record, as stored in its index row.

@@ -51,6 +51,34 @@ void load_notes(const PartFile& part, ItemRange rows, const FieldSelection& fiel
   }
 }
 
+void load_relations(const PartFile& part, ItemRange rows, EntityColumns& entities) {
+  ItemRange relations;
+  entities.relation_offsets = part.offsets(Field::relation_offsets, rows, relations);
+  load(part, Field::relation_task, 0, relations, 1, entities.relation_task);
+  load(part, Field::relation_head, 0, relations, 1, entities.relation_head);
+  load(part, Field::relation_tail, 0, relations, 1, entities.relation_tail);
+  load(part, Field::relation_class, 0, relations, 1, entities.relation_class);
+  load(part, Field::relation_novelty, 0, relations, 1, entities.relation_novelty);
+}
+
+void load_entities(const PartFile& part, ItemRange rows, const FieldSelection& fields, EntityColumns& entities) {
+  ItemRange concepts, bytes, mentions;
+  entities.concept_offsets = part.offsets(Field::concept_offsets, rows, concepts);
+  load(part, Field::concept_type, 0, concepts, 1, entities.concept_type);
+  entities.concept_id_offsets = part.offsets(Field::concept_id_offsets, concepts, bytes);
+  entities.concept_ids.resize(static_cast<std::size_t>(bytes.size()));
+  part.read(Field::concept_ids, 0, bytes, std::as_writable_bytes(std::span(entities.concept_ids)));
+  entities.mention_offsets = part.offsets(Field::mention_offsets, rows, mentions);
+  load(part, Field::mention_note, 0, mentions, 1, entities.mention_note);
+  load(part, Field::mention_begin, 0, mentions, 1, entities.mention_begin);
+  load(part, Field::mention_end, 0, mentions, 1, entities.mention_end);
+  load(part, Field::mention_concept, 0, mentions, 1, entities.mention_concept);
+  load(part, Field::mention_type, 0, mentions, 1, entities.mention_type);
+  if (fields.tokens) load(part, Field::mention_token, 0, mentions, 1, entities.mention_token);
+  if (fields.labels && part.has(Field::relation_offsets)) load_relations(part, rows, entities);
+  if (entities.relation_offsets.empty()) entities.relation_offsets.assign(static_cast<std::size_t>(rows.size()) + 1, 0);
+}
+
 RecordBlock load_block(const PartFile& part, const Schema& schema, ItemRange rows, const FieldSelection& fields) {
   RecordBlock block;
   block.rows = rows.size();
@@ -66,10 +94,12 @@ RecordBlock load_block(const PartFile& part, const Schema& schema, ItemRange row
     load(part, Field::series_observed, g, rows, width, block.series[g].observed);
   }
   if (schema.notes && (fields.tokens || fields.text)) load_notes(part, rows, fields, block.notes);
+  if (fields.entities && schema.has_entities()) load_entities(part, rows, fields, block.entities);
   if (fields.images && schema.image.size() > 0) load(part, Field::image, 0, rows, static_cast<std::size_t>(schema.image.size()), block.images);
   block.labels.resize(schema.tasks.size());
   for (std::size_t t = 0; fields.labels && t < schema.tasks.size(); ++t) {
-    load(part, Field::label_values, t, rows, static_cast<std::size_t>(schema.tasks[t].label_width()), block.labels[t].values);
+    if (const std::int64_t width = schema.tasks[t].stored_width(); width > 0)
+      load(part, Field::label_values, t, rows, static_cast<std::size_t>(width), block.labels[t].values);
     load(part, Field::label_valid, t, rows, 1, block.labels[t].valid);
   }
   return block;

@@ -12,9 +12,10 @@
 namespace tributary {
 
 // Which columns to load; ids, patient, split, presence and steps always come along. Columns that are not selected, or that the data set lacks, are empty
-// vectors (series and labels keep one entry a group and task); note offsets and hours come with tokens or text.
+// vectors (series and labels keep one entry a group and task); note offsets and hours come with tokens or text. Entities: concepts, mentions and, with the
+// labels, relations; the mentions' tokens come with tokens.
 struct FieldSelection {
-  bool statics = true, series = true, tokens = true, text = false, images = true, labels = true;
+  bool statics = true, series = true, tokens = true, text = false, images = true, labels = true, entities = true;
 };
 
 // How a part's bytes are checked before first use.

@@ -1,6 +1,6 @@
 #include "shards/summary.h"
 
-#include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <span>
@@ -28,10 +28,16 @@ void add_block(const Schema& schema, const RecordBlock& block, DataSetSummary& s
   summary.text_bytes += static_cast<std::int64_t>(block.notes.text.size());
   for (std::size_t n = 0; n < block.notes.hour.size(); ++n)
     summary.longest_note = std::max(summary.longest_note, block.notes.token_offsets[n + 1] - block.notes.token_offsets[n]);
+  const EntityColumns& entities = block.entities;
+  summary.concepts += static_cast<std::int64_t>(entities.concept_type.size());
+  summary.mentions += static_cast<std::int64_t>(entities.mention_note.size());
+  summary.without_concept += std::count(entities.mention_concept.begin(), entities.mention_concept.end(), -1);
+  summary.without_token += std::count(entities.mention_token.begin(), entities.mention_token.end(), -1);
 }
 
 void sum_over(const Communicator& comm, DataSetSummary& summary) {
-  std::vector<std::int64_t*> numbers{&summary.hours, &summary.notes, &summary.tokens, &summary.text_bytes};
+  std::vector<std::int64_t*> numbers{&summary.hours,    &summary.notes,    &summary.tokens,          &summary.text_bytes,
+                                     &summary.concepts, &summary.mentions, &summary.without_concept, &summary.without_token};
   for (auto& value : summary.with) numbers.push_back(&value);
   for (auto& value : summary.static_observed) numbers.push_back(&value);
   for (auto& group : summary.observed)
@@ -90,6 +96,12 @@ std::string text_table(const Catalogue& catalogue, const DataSetSummary& summary
                      summary.longest_note, "text bytes", summary.text_bytes, "vocabulary", catalogue.vocabulary.size(), catalogue.tokenizer_digest);
 }
 
+std::string entities_table(const Catalogue& catalogue, const DataSetSummary& summary) {
+  if (!catalogue.schema.has_entities()) return {};
+  return fmt::format("\n  {:<12} {:>12}   of the types {}\n  {:<12} {:>12}   {} without a concept, {} without a token\n", "concepts", summary.concepts,
+                     fmt::join(catalogue.schema.concept_types, ", "), "mentions", summary.mentions, summary.without_concept, summary.without_token);
+}
+
 std::string labels_table(const Catalogue& catalogue) {
   std::string text;
   for (std::size_t t = 0; t < catalogue.schema.tasks.size(); ++t) {
@@ -129,7 +141,8 @@ DataSetSummary summarise(const Communicator& comm, const std::filesystem::path& 
 }
 
 std::string to_text(const Catalogue& catalogue, const DataSetSummary& summary) {
-  return records_table(catalogue, summary) + fields_table(catalogue, summary) + text_table(catalogue, summary) + labels_table(catalogue);
+  return records_table(catalogue, summary) + fields_table(catalogue, summary) + text_table(catalogue, summary) + entities_table(catalogue, summary) +
+         labels_table(catalogue);
 }
 
 }  // namespace tributary

@@ -19,12 +19,13 @@ struct DataSetSummary {
   std::vector<std::vector<std::int64_t>> observed;  // [groups][C] cells of the records' valid hours
   std::int64_t hours = 0;                           // valid hours of all records
   std::int64_t notes = 0, tokens = 0, text_bytes = 0, longest_note = 0;
+  std::int64_t concepts = 0, mentions = 0, without_concept = 0, without_token = 0;  // without_*: of the mentions
 };
 
 // Collective: all ranks of `comm`; parts are dealt to ranks. Throws on all ranks together.
 [[nodiscard]] DataSetSummary summarise(const Communicator& comm, const std::filesystem::path& directory, const Catalogue& catalogue, Verify verify);
 
-// Tables for a terminal: records, fields with unit, missing rate, mean and deviation, text, labels.
+// Tables for a terminal: records, fields with unit, missing rate, mean and deviation, text, concepts, labels.
 [[nodiscard]] std::string to_text(const Catalogue& catalogue, const DataSetSummary& summary);
 
 }  // namespace tributary

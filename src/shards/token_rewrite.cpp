@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "comm/agree.h"
+#include "shards/entities.h"
 #include "shards/part_set.h"
 #include "shards/shard_reader.h"
 
@@ -32,12 +33,14 @@ class RetokenizedRecords : public RecordSource {
     RecordBlock block = reader_.read(part, first, rows, fields);
     NoteColumns& notes = block.notes;
     notes.token_offsets = {0};
+    MentionTokens mentions(block);
     for (std::size_t note = 0; note < notes.hour.size(); ++note) {
       const auto begin = static_cast<std::size_t>(notes.text_offsets[note]), end = static_cast<std::size_t>(notes.text_offsets[note + 1]);
       const TokenizedText tokens = tokenize_(std::string_view(notes.text).substr(begin, end - begin));
       notes.token_ids.insert(notes.token_ids.end(), tokens.ids.begin(), tokens.ids.end());
       notes.token_marks.insert(notes.token_marks.end(), tokens.marks.begin(), tokens.marks.end());
       notes.token_offsets.push_back(static_cast<std::int64_t>(notes.token_ids.size()));
+      mentions.next_note(tokens.begin, tokens.end);
     }
     return block;
   }

@@ -35,6 +35,12 @@ def owner_ranges(part, path, first, last):
     name = path.rsplit("/", 1)[1]
     if path == "/record/id/bytes":
         return through("/record/id/offsets", first, last)
+    if path.split("/")[1] in ("concepts", "mentions", "relations") or path.startswith("/tokens/") and name == "mentions":
+        group = "/" + path.split("/")[1] if not path.startswith("/tokens/") else "/mentions"
+        if path == group + "/offsets":
+            return first, last
+        items = through(group + "/offsets", first, last)
+        return through("/concepts/id_offsets", *items) if path == "/concepts/ids" else items
     if path.startswith("/notes/") or path.startswith("/tokens/"):
         if path == "/notes/offsets":
             return first, last
@@ -112,6 +118,53 @@ def check_records(part, rows, catalogue):
         text[text_offsets[n] : text_offsets[n + 1]].decode()
 
 
+def check_entities(part, rows, catalogue):
+    """Mentions lie in their notes, relations are candidates, the index counts them; class 0 is what is not told."""
+    schema = catalogue["schema"]
+    get = lambda path: part[path][:]
+    concepts, mentions, relations = get("/concepts/offsets"), get("/mentions/offsets"), get("/relations/offsets")
+    types, ids, id_bytes = get("/concepts/type"), get("/concepts/id_offsets"), get("/concepts/ids").tobytes()
+    notes, text_offsets, text = get("/notes/offsets"), get("/notes/text_offsets"), get("/notes/text").tobytes()
+    tokens, token_of = get(f"/tokens/{catalogue['tokenizer_digest']}/offsets"), get(f"/tokens/{catalogue['tokenizer_digest']}/mentions")
+    note, begin, end, concept_of = (get("/mentions/" + name) for name in ("note", "begin", "end", "concept"))
+    task_of, head, tail, class_of = (get("/relations/" + name) for name in ("task", "head", "tail", "class"))
+    tasks = [(number, task) for number, task in enumerate(schema["tasks"]) if task["kind"] == "relation"]
+    classes = {number: np.zeros((len(task["classes"]), 3), int) for number, task in tasks}
+    split = get("/index/split")
+    words = 0
+    for r in range(rows):
+        own = types[concepts[r] : concepts[r + 1]]
+        names = [id_bytes[ids[c] : ids[c + 1]].decode() for c in range(concepts[r], concepts[r + 1])]
+        equal(len(set(names)), len(own), "concept ids")
+        equal(int(part["/index/concepts"][r]), len(own), "concepts of a row")
+        equal(int(part["/index/mentions"][r]), int(mentions[r + 1] - mentions[r]), "mentions of a row")
+        for m in range(mentions[r], mentions[r + 1]):
+            n = notes[r] + note[m]
+            said = text[text_offsets[n] : text_offsets[n + 1]][begin[m] : end[m]].decode()
+            equal(len(said.split(" ")) in (1, 2) and 0 <= token_of[m] < tokens[n + 1] - tokens[n], True, "mention")
+            words += concept_of[m] >= 0
+        for column, (number, task) in enumerate(tasks):
+            def candidate(h, t):
+                same = own[h] == own[t]
+                return h != t and [own[h], own[t]] in task["candidates"] and (task["directed"] or not same or h < t)
+            pairs = sum(candidate(h, t) for h in range(len(own)) for t in range(len(own)))
+            told = [k for k in range(relations[r], relations[r + 1]) if task_of[k] == number]
+            equal((int(part["/index/pairs"][r][column]), int(part["/index/related"][r][column])), (pairs, len(told)), "pairs of a row")
+            equal(all(candidate(head[k], tail[k]) for k in told), True, "relations are candidates")
+            if part[f"/labels/{task['name']}/valid"][r]:
+                classes[number][0][split[r]] += pairs - len(told)
+                for k in told:
+                    classes[number][class_of[k]][split[r]] += 1
+    equal(words > rows // 2, True, "enough mentions")
+    return classes
+
+
+def check_label_counts(found, catalogue):
+    for number, counts in found.items():
+        equal(catalogue["label_counts"][number]["classes"], counts.tolist(), "label counts of a relation task")
+        equal(catalogue["label_counts"][number]["valid"], counts.sum(0).tolist(), "pairs of a relation task")
+
+
 def check_normalisation(parts, catalogue):
     for g, group in enumerate(catalogue["schema"]["series"]):
         path = f"/series/{group['name']}"
@@ -139,6 +192,12 @@ def check_set(directory):
         equal(digest, info["content_digest"], "content digest of a part")
     equal(sha("".join(f"{p} {d}\n" for p, d in enumerate(digests)).encode()).hexdigest(), catalogue["content_digest"], "content digest")
     check_normalisation(parts, catalogue)
+    found = {}
+    for path, info in parts:
+        with h5py.File(path, "r") as part:
+            for number, counts in check_entities(part, sum(info["rows"]), catalogue).items():
+                found[number] = found.get(number, 0) + counts
+    check_label_counts(found, catalogue)
     return catalogue["content_digest"]
 
 
@@ -152,7 +211,7 @@ def main():
             told = subprocess.run([BINARY, "shards", "verify", str(directory)], check=True, capture_output=True, text=True).stdout
             equal(digests[-1] in told, True, "shards verify tells the digest")
             told = subprocess.run([BINARY, "shards", "inspect", str(directory)], check=True, capture_output=True, text=True).stdout
-            for word in ("heart_rate", "mmHg", "diagnosis (multiclass)", "longest", "missing%", digests[-1]):
+            for word in ("heart_rate", "mmHg", "diagnosis (multiclass)", "longest", "missing%", "drug, disease, gene", "causes (relation)", digests[-1]):
                 equal(word in told, True, f"shards inspect says '{word}'")
         equal(digests[0], digests[1], "one rank against three")
         part = pathlib.Path(folder) / "set-3" / "part-00000.h5"

@@ -130,13 +130,17 @@ std::vector<TaskHead> task_heads(const HeadsConfig& settings, const std::vector<
   for (std::size_t number = 0; number < tasks.size(); ++number) {
     const Task& task = tasks[number];
     if (!settings.tasks.empty() && std::find(settings.tasks.begin(), settings.tasks.end(), task.name) == settings.tasks.end()) continue;
+    if (task.kind == TaskKind::relation) {  // of pairs of concepts, not of records
+      if (!settings.tasks.empty()) fail(ErrorKind::configuration, "heads.tasks: '{}' is a relation task, which a head over records cannot predict", task.name);
+      continue;
+    }
     TaskHead head;
     head.task = number;
     head.weight = value_or(settings.weight, task.name, 1.0);
     head.loss = loss_options(settings, task);
     heads.push_back(head);
   }
-  if (heads.empty()) fail(ErrorKind::configuration, "heads.tasks: expected at least one task, and the data set has none");
+  if (heads.empty()) fail(ErrorKind::configuration, "heads.tasks: expected at least one task of records, and the data set has none");
   return heads;
 }
 

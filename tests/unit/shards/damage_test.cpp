@@ -161,7 +161,11 @@ TEST_F(Damage, a_changed_catalogue_is_refused) {
 TEST_F(Damage, tokens_can_be_replaced_and_put_back) {
   const auto letters = [](std::string_view text) {
     TokenizedText tokens;
-    for (const char c : text) tokens.ids.push_back(static_cast<unsigned char>(c) % 7);
+    for (const char c : text) {
+      tokens.begin.push_back(static_cast<std::int32_t>(tokens.ids.size()));
+      tokens.ids.push_back(static_cast<unsigned char>(c) % 7);
+      tokens.end.push_back(static_cast<std::int32_t>(tokens.ids.size()));
+    }
     tokens.marks.assign(tokens.ids.size(), 0);
     return tokens;
   };
@@ -178,6 +182,8 @@ TEST_F(Damage, tokens_can_be_replaced_and_put_back) {
   const RecordBlock block = ShardReader(set_, changed, Verify::always).read(0, 0, 59, fields);
   EXPECT_EQ(block.notes.token_offsets, block.notes.text_offsets);
   EXPECT_GT(block.notes.token_ids.size(), 100U);
+  EXPECT_EQ(block.entities.mention_token, block.entities.mention_begin);  // a token a byte
+  EXPECT_GT(block.entities.mention_token.size(), 50U);
   RandomSource source;
   EXPECT_EQ(block.series[1].values, source.records(0, 0, 59).series[1].values);
   // The first tokenizer again: words of the vocabulary, looked up.
@@ -188,6 +194,8 @@ TEST_F(Damage, tokens_can_be_replaced_and_put_back) {
       const std::size_t end = std::min(text.find(' ', begin), text.size());
       tokens.ids.push_back(static_cast<std::int32_t>(std::find(list.begin(), list.end(), text.substr(begin, end - begin)) - list.begin()));
       const bool sentence = tokens.ids.size() == 1 || tokens.ids[tokens.ids.size() - 2] == 15;
+      tokens.begin.push_back(static_cast<std::int32_t>(begin));
+      tokens.end.push_back(static_cast<std::int32_t>(end));
       tokens.marks.push_back(static_cast<std::uint8_t>((sentence ? starts_sentence : 0) | (begin == 0 ? starts_paragraph : 0)));
       begin = end + 1;
     }

@@ -40,6 +40,24 @@ void expect_equal(const RecordBlock& found, const RecordBlock& expected) {
   EXPECT_EQ(found.notes.token_offsets, expected.notes.token_offsets);
   EXPECT_EQ(found.notes.token_ids, expected.notes.token_ids);
   EXPECT_EQ(found.notes.token_marks, expected.notes.token_marks);
+  const EntityColumns &e = found.entities, &x = expected.entities;
+  EXPECT_EQ(e.concept_offsets, x.concept_offsets);
+  EXPECT_EQ(e.concept_type, x.concept_type);
+  EXPECT_EQ(e.concept_id_offsets, x.concept_id_offsets);
+  EXPECT_EQ(e.concept_ids, x.concept_ids);
+  EXPECT_EQ(e.mention_offsets, x.mention_offsets);
+  EXPECT_EQ(e.mention_note, x.mention_note);
+  EXPECT_EQ(e.mention_begin, x.mention_begin);
+  EXPECT_EQ(e.mention_end, x.mention_end);
+  EXPECT_EQ(e.mention_concept, x.mention_concept);
+  EXPECT_EQ(e.mention_type, x.mention_type);
+  EXPECT_EQ(e.mention_token, x.mention_token);
+  EXPECT_EQ(e.relation_offsets, x.relation_offsets);
+  EXPECT_EQ(e.relation_task, x.relation_task);
+  EXPECT_EQ(e.relation_head, x.relation_head);
+  EXPECT_EQ(e.relation_tail, x.relation_tail);
+  EXPECT_EQ(e.relation_class, x.relation_class);
+  EXPECT_EQ(e.relation_novelty, x.relation_novelty);
   EXPECT_EQ(found.images, expected.images);
   ASSERT_EQ(found.labels.size(), expected.labels.size());
   for (std::size_t t = 0; t < found.labels.size(); ++t) {
@@ -108,11 +126,18 @@ TEST_F(DataSet, works_without_notes_images_or_rows) {
 TEST_F(DataSet, loads_only_the_fields_selected) {
   const Catalogue catalogue = write({});
   ShardReader reader(folder_.path() / "set", catalogue, Verify::never);
-  const RecordBlock block = reader.read(0, 3, 9, {false, false, false, false, false, false});
+  const RecordBlock block = reader.read(0, 3, 9, {false, false, false, false, false, false, false});
   EXPECT_EQ(block.ids.size(), 9U);
   EXPECT_EQ(block.steps.size(), 9U);
   EXPECT_TRUE(block.static_values.empty() && block.images.empty() && block.notes.note_offsets.empty());
   EXPECT_TRUE(block.series.at(1).values.empty() && block.labels.at(3).valid.empty());
+  EXPECT_TRUE(block.entities.concept_offsets.empty() && block.entities.mention_note.empty());
+  FieldSelection without_labels;
+  without_labels.labels = without_labels.tokens = false;
+  const RecordBlock mentions = reader.read(0, 3, 9, without_labels);
+  EXPECT_GT(mentions.entities.mention_note.size(), 5U);
+  EXPECT_TRUE(mentions.entities.mention_token.empty() && mentions.entities.relation_task.empty());
+  EXPECT_EQ(mentions.entities.relation_offsets, std::vector<std::int64_t>(10, 0));
 }
 
 TEST_F(DataSet, index_tells_what_the_records_hold) {
@@ -124,6 +149,7 @@ TEST_F(DataSet, index_tells_what_the_records_hold) {
   EXPECT_EQ(index.first_row(0, Split::test), 47);
   RandomSource source(options);
   std::int64_t tokens = 0;
+  std::uint32_t mentions = 0, pairs = 0, related = 0;
   for (int part = 0; part < index.parts(); ++part) {
     const std::int64_t rows = catalogue.parts[static_cast<std::size_t>(part)].total_rows();
     const RecordBlock block = source.records(part, 0, rows);
@@ -135,11 +161,28 @@ TEST_F(DataSet, index_tells_what_the_records_hold) {
       EXPECT_EQ(row.tokens, block.notes.token_offsets[static_cast<std::size_t>(end)] - block.notes.token_offsets[static_cast<std::size_t>(begin)]);
       EXPECT_EQ(row.presence, block.presence[i]);
       EXPECT_EQ(row.steps, block.steps[i]);
-      for (std::size_t t = 0; t < 4; ++t) EXPECT_EQ(row.labels_valid >> t & 1U, block.labels[t].valid[i]);
+      EXPECT_EQ(index.entities({part, r}).concepts, concept_types_of(block, i).size());
+      EXPECT_EQ(index.entities({part, r}).mentions, block.entities.mention_offsets[i + 1] - block.entities.mention_offsets[i]);
+      mentions += index.entities({part, r}).mentions;
+      for (std::size_t relation = 0; relation < 2; ++relation) {
+        const Task& task = source.schema().tasks[4 + relation];
+        const PairCounts& found = index.pairs({part, r}, relation);
+        EXPECT_EQ(found.candidates, candidate_pairs(task, concept_types_of(block, i)).size());
+        std::uint32_t expected = 0;
+        for (std::int64_t k = block.entities.relation_offsets[i]; k < block.entities.relation_offsets[i + 1]; ++k)
+          expected += block.entities.relation_task[static_cast<std::size_t>(k)] == 4 + relation;
+        EXPECT_EQ(found.related, expected);
+        pairs += found.candidates;
+        related += found.related;
+      }
+      for (std::size_t t = 0; t < 6; ++t) EXPECT_EQ(row.labels_valid >> t & 1U, block.labels[t].valid[i]);
       tokens += row.tokens;
     }
   }
   EXPECT_GT(tokens, 100);
+  EXPECT_GT(mentions, 100U);
+  EXPECT_GT(pairs, 100U);
+  EXPECT_GT(related, 20U);
 }
 
 TEST_F(DataSet, normalisation_and_label_counts_follow_from_the_training_rows) {
@@ -168,6 +211,20 @@ TEST_F(DataSet, normalisation_and_label_counts_follow_from_the_training_rows) {
   EXPECT_EQ(catalogue.label_counts.at(0).valid[0], valid);
   EXPECT_EQ(catalogue.label_counts.at(0).classes.at(1)[0], positive);
   EXPECT_GT(positive, 0);
+  const LabelCounts& interacts = catalogue.label_counts.at(5);
+  std::array<std::int64_t, 3> classes{};
+  for (int part = 0; part < 2; ++part) {
+    const RecordBlock block = source.records(part, 0, options.part_rows[static_cast<std::size_t>(part)][0]);
+    for (std::size_t r = 0; r < static_cast<std::size_t>(block.rows); ++r) {
+      if (block.labels[5].valid[r] == 0) continue;
+      classes[0] += static_cast<std::int64_t>(candidate_pairs(source.schema().tasks[5], concept_types_of(block, r)).size());
+      for (auto k = static_cast<std::size_t>(block.entities.relation_offsets[r]); k < static_cast<std::size_t>(block.entities.relation_offsets[r + 1]); ++k)
+        if (block.entities.relation_task[k] == 5) --classes[0], ++classes[block.entities.relation_class[k]];
+    }
+  }
+  EXPECT_EQ(interacts.valid[0], classes[0] + classes[1] + classes[2]);
+  for (std::size_t k = 0; k < 3; ++k) EXPECT_EQ(interacts.classes.at(k)[0], classes[k]);
+  EXPECT_GT(classes[1], 5);
 }
 
 TEST_F(DataSet, refuses_to_write_over_something) {
