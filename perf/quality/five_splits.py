@@ -1,7 +1,8 @@
 """Trains on five splits of a real data set, pools the test predictions and sets a logistic regression on the same inputs beside them.
 
-    .deps/python-peers/bin/python perf/quality/five_splits.py SOURCE_FOLDER --out FOLDER [--ranks 2] [--set key=value ...] [--leave-out notes ...]
+    .deps/python-peers/bin/python perf/quality/five_splits.py SOURCE_FOLDER --out FOLDER [--ranks 2] [--set key=value ...]
 
+A modality is left out by --set 'data.leave_out=["notes"]'.
 Prints one line a task: AUROC (macro for several classes) of the model pooled over the splits with a bootstrap interval over records, and of the peers.
 """
 

@@ -1,6 +1,8 @@
 #include "comm/agree.h"
 
 #include <array>
+#include <iterator>
+#include <sstream>
 #include <string>
 
 namespace tributary {
@@ -23,12 +25,14 @@ void agree(const Communicator& comm, const std::exception_ptr& failure) {
   comm.maximum(last_failing);
   if (last_failing[0] < 0) return;
   const int first = comm.size() - static_cast<int>(last_failing[0]);
-  const std::string told = comm.broadcast(fmt::format("{} {}", kind, message), first);
-  const std::size_t space = told.find(' ');
-  const auto agreed_kind = static_cast<ErrorKind>(std::stoi(told.substr(0, space)));
-  std::array<std::int64_t, 1> differs{message != told.substr(space + 1)};
+  std::istringstream told(comm.broadcast(fmt::format("{} {} {}", kind, job_rank(), message), first));
+  int agreed_kind = 0, told_rank = 0;
+  told >> agreed_kind >> told_rank;
+  const std::string words(std::istreambuf_iterator<char>(told.ignore()), {});
+  std::array<std::int64_t, 1> differs{message != words};
   comm.maximum(differs);
-  Error error(agreed_kind, differs[0] == 0 ? told.substr(space + 1) : fmt::format("rank {}: {}", first, told.substr(space + 1)));
+  const bool plain = differs[0] == 0 || words.starts_with("rank ");  // a group inside the job has named the rank already
+  Error error(static_cast<ErrorKind>(agreed_kind), plain ? words : fmt::format("rank {}: {}", told_rank, words));
   if (comm.size() == job_size()) error.mark_shared();
   throw error;
 }

@@ -12,7 +12,8 @@
 namespace tributary {
 
 // Collective: all ranks of `comm`. `failure` is this rank's error or nullptr. When any rank has one, every rank throws Error with the kind and message of
-// the first failing rank, its rank named ("rank 2: ...") unless all ranks failed with the same words. The error is marked as shared when `comm` spans the job.
+// the first failing rank, its rank in the job named ("rank 2: ...") unless all ranks failed with the same words. The error is marked as shared when `comm`
+// spans the job.
 void agree(const Communicator& comm, const std::exception_ptr& failure);
 
 // Collective: all ranks of `comm`. Runs `work` (which must not communicate on `comm`), then agrees. Returns what `work` returned.

@@ -90,6 +90,12 @@ std::string mpi_library_version() {
   return version.substr(0, version.find(','));
 }
 
+int job_rank() {
+  int rank = 0;
+  throw_on(MPI_Comm_rank(MPI_COMM_WORLD, &rank), "MPI_Comm_rank", 0);
+  return rank;
+}
+
 int job_size() {
   int size = 1;
   throw_on(MPI_Comm_size(MPI_COMM_WORLD, &size), "MPI_Comm_size", 0);

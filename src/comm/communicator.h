@@ -24,6 +24,7 @@ class MpiRuntime {
 
 [[nodiscard]] std::string mpi_library_version();
 [[nodiscard]] int job_size();  // ranks that were started together, whatever communicators were made of them
+[[nodiscard]] int job_rank();  // this one among them
 
 // Ends every rank of the job with `exit_code`; does not return.
 [[noreturn]] void abort_all(int exit_code);

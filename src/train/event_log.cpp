@@ -56,7 +56,8 @@ EventLog::EventLog(const std::filesystem::path& path, std::int64_t last_step) : 
 
 void EventLog::write(const std::string& line) {
   if (std::fputs((line + "\n").c_str(), file_.get()) < 0 || std::fflush(file_.get()) != 0)
-    fail(ErrorKind::io, "{}: a line could not be written: {}", path_.string(), std::strerror(errno));
+    fail(ErrorKind::io, "{}: a line could not be written: {}; free some space, then `--resume auto` goes on from the newest checkpoint", path_.string(),
+         std::strerror(errno));
 }
 
 }  // namespace tributary

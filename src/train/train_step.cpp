@@ -23,7 +23,8 @@ struct OwnInput {
   std::exception_ptr failure;  // told to the others before anybody throws
 };
 
-OwnInput next_input(Prefetcher& batches) {
+OwnInput next_input(Prefetcher& batches, const News& news) {
+  if (news.failure) return {std::nullopt, news.failure};
   try {
     return {batches.next(), nullptr};
   } catch (...) {
@@ -106,13 +107,13 @@ std::string first_bad_part(const BlockList& model, const ParameterLayout& layout
   return "no block";
 }
 
-StepRecord train_step(const StepTools& tools, Training& run, bool stop_wanted, Pace& pace) {
+StepRecord train_step(const StepTools& tools, Training& run, const News& news, Pace& pace) {
   const Stopwatch watch;
   const double waited_before_s = tools.batches.waited_s();
   tools.watchdog.progress("read the batches", run.state.step);
-  const OwnInput own = next_input(tools.batches);
+  const OwnInput own = next_input(tools.batches, news);
   tools.watchdog.progress("sum of label counts", run.state.step);
-  const GlobalCounts counts = sum_counts(tools, own, stop_wanted, pace.busy_s);
+  const GlobalCounts counts = sum_counts(tools, own, news.stop_wanted, pace.busy_s);
   const StepBatches& step = *own.step;
   StepRecord record{run.state.step + 1, step.plan.epoch, step.plan.leaves, step.plan.records};
 

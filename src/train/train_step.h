@@ -1,6 +1,7 @@
 // One optimizer step over all ranks: the path of a batch from plan to StepRecord.
 #pragma once
 
+#include <exception>
 #include <map>
 #include <string>
 
@@ -41,14 +42,20 @@ struct Training {
   AdamState adam;         // moments of this rank's slice
 };
 
+// What this rank has to tell the others before the step; it rides in the sum of label counts.
+struct News {
+  bool stop_wanted = false;
+  std::exception_ptr failure;  // since the step before, such as a log that could not be written
+};
+
 struct Pace {  // of this rank in the step before
   double busy_s = 0;
   double seconds = 0;
 };
 
 // Advances `run` by one step; a step whose gradient is not finite moves the cursor only. `pace` is replaced by that of this step.
-// Collective: all ranks. Throws on all ranks together: Error{data, io, missing} of the input.
-[[nodiscard]] StepRecord train_step(const StepTools& tools, Training& run, bool stop_wanted, Pace& pace);
+// Collective: all ranks. Throws on all ranks together: Error{data, io, missing} of the input, and the failure in the news.
+[[nodiscard]] StepRecord train_step(const StepTools& tools, Training& run, const News& news, Pace& pace);
 
 // The last block, counted in the order of forward, that has a parameter in one of these arena blocks, and that parameter: "block 'lstm.1' (lstm.1.fc.weight)".
 [[nodiscard]] std::string first_bad_part(const BlockList& model, const ParameterLayout& layout, const std::vector<std::int64_t>& bad_blocks);

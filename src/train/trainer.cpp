@@ -159,9 +159,10 @@ class Trainer {
                           run_.state.seed, total_steps_};
     Progress progress(log_, terminal_, total_steps_);
     Pace pace;
+    std::exception_ptr log_failure;  // rank 0 alone writes: what it met is told in the next step's sum, so that all leave together
     while (run_.state.step < total_steps_ && !out_of_patience()) {
-      const StepRecord record = train_step(tools, run_, stop_.pending(), pace);
-      if (events_) events_->write(to_json_line(record, task_names_));
+      const StepRecord record = train_step(tools, run_, {stop_.pending(), log_failure}, pace);
+      log_failure = write_event(record);
       progress.step(record);
       give_up_when_stuck(record);
       const bool last = run_.state.step == total_steps_;
@@ -178,7 +179,17 @@ class Trainer {
       }
     }
     progress.pause();
+    agree(world_, log_failure);
     finish();
+  }
+
+  [[nodiscard]] std::exception_ptr write_event(const StepRecord& record) {
+    try {
+      if (events_) events_->write(to_json_line(record, task_names_));
+    } catch (...) {
+      return std::current_exception();
+    }
+    return nullptr;
   }
 
   void finish() {

@@ -8,6 +8,9 @@ import tempfile
 
 from runs import BINARY, Run, expect_equal, make_shards
 
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "metrics"))
+import recompute
+
 STEPS = "train.steps=20"
 
 
@@ -35,6 +38,8 @@ def main() -> None:
         predictions = (one / "predictions.csv").read_text()
         assert predictions == (three / "predictions.csv").read_text(), "predictions depend on the number of ranks"
         assert len(predictions.splitlines()) > 700, "no predictions"
+        recomputed = recompute.compare(one / "predictions.csv", one / "metrics.json")
+        assert recomputed.count > 30 and not recomputed.faults, "\n".join(recomputed.faults)
         a, b = (json.loads((out / "metrics.json").read_text()) for out in (one, three))
         assert a == b and sum(a["records"].values()) == 700, a["records"]
         run_record = json.loads((runs[4].folder / "run.json").read_text())

@@ -79,6 +79,23 @@ def findings_of_the_last_validation_stay_and_another_processor_is_told(folder, s
     assert validations and "auroc_interval_95" not in json.dumps(validations), "a validation pays for the bootstrap"
 
 
+def full_disk_under_the_event_log_ends_all_ranks_with_74(folder, shards):
+    if os.geteuid() != 0:
+        print("not run here: a small file system needs root to be mounted")
+        return
+    disk = folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], check=True)
+    try:
+        run = Run(folder, "full", shards)
+        settings = ["train.steps=100000", f"run.dir={disk}", "train.evaluate_every=100000", "checkpoint.every=100000"]
+        assert run.train(2, *settings) == 74, run.log()
+        assert "events.jsonl: a line could not be written" in run.log() and "free some space" in run.log(), run.log()
+        assert "MPI_ABORT" not in run.log() and len((disk / "events.jsonl").read_text().splitlines()) > 5, run.log()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 def evaluation_needs_no_training_rows_and_refuses_an_empty_split(folder, shards):
     run = Run(folder, "model", shards)
     assert run.train(1, "train.steps=2") == 0, run.log()
@@ -103,7 +120,8 @@ def evaluation_needs_no_training_rows_and_refuses_an_empty_split(folder, shards)
 
 
 CASES = [second_job_in_a_folder_is_refused_naming_the_first, signal_while_loading_ends_with_75, rank_stopped_while_loading_ends_the_job_with_76,
-         findings_of_the_last_validation_stay_and_another_processor_is_told, evaluation_needs_no_training_rows_and_refuses_an_empty_split]
+         findings_of_the_last_validation_stay_and_another_processor_is_told,
+         full_disk_under_the_event_log_ends_all_ranks_with_74, evaluation_needs_no_training_rows_and_refuses_an_empty_split]
 
 
 def main() -> None:

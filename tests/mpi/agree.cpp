@@ -44,5 +44,17 @@ TEST(Agree, in_a_group_of_ranks_shares_nothing_with_the_job) {
   EXPECT_FALSE(Error(ErrorKind::data, "alone").shared());
 }
 
+TEST(Agree, names_the_rank_in_the_job_once_when_a_group_agreed_first) {
+  const Communicator world = Communicator::world();
+  const Communicator pair = world.split(world.rank() / 2, world.rank());
+  const int last = world.size() - 1;  // of three ranks: the only one of its group, which tells no rank
+  const Error error = thrown(world, [&] {
+    agreed(pair, [&] {
+      if (world.rank() == last) fail(ErrorKind::io, "disk full");
+    });
+  });
+  EXPECT_EQ(std::string(error.what()), world.size() == 1 ? "disk full" : fmt::format("rank {}: disk full", last));
+}
+
 }  // namespace
 }  // namespace tributary

@@ -29,7 +29,7 @@ FusedNames add_global_attention(BlockList& list, const ModelSettings& settings, 
   const std::int64_t inner = heads.count * heads.width;
   BlockDraft draft("attention");
   const FusedInput input = take_fused(draft, fused);
-  draft.spec.gives = {with_context ? "attention.positions" : "attention.gate"};
+  draft.spec.gives = {with_context ? "attention.positions" : "attention.gate", attention_weights_name};
   const LinearLayer q = add_linear(draft, "attention.q", fused.width, inner, Bias::no);
   const LinearLayer k = add_linear(draft, "attention.k", fused.width, inner, Bias::no);
   LinearLayer v, o;
@@ -43,11 +43,11 @@ FusedNames add_global_attention(BlockList& list, const ModelSettings& settings, 
     const at::Tensor weights = attention_weights(heads, project(q), project(k), valid_hours(in.batch, layout));
     at::Tensor gate;  // a [B, T]; its mean over the valid positions is 1
     if (gated) gate = weights.sum({1, 2}) * (1.0 / static_cast<double>(heads.count));
-    if (!with_context) return {gate};
+    if (!with_context) return {gate, weights.detach()};
     const at::Tensor context = o(heads.join(at::matmul(weights, heads.split(project(v)))), in);
     at::Tensor elements = sequence.dense();
     if (gated) elements = elements * gate.unsqueeze(2);
-    return {elements + context};
+    return {elements + context, weights.detach()};
   });
   if (with_context) return {"attention.positions", "", "", fused.width};
   return {fused.positions, fused.record, "attention.gate", fused.width};

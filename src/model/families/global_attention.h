@@ -8,6 +8,10 @@
 
 namespace tributary {
 
+// A of eq 24 for inspection: [B, heads, T queries, T keys], detached; add the name to BlockList::outputs to have it handed back for every leaf.
+// 0 where query or key is no valid hour.
+inline constexpr const char* attention_weights_name = "attention.weights";
+
 // Adds the block; returns where f~ travels.
 [[nodiscard]] FusedNames add_global_attention(BlockList& list, const ModelSettings& settings, const TimelineLayout& layout, const FusedNames& fused);
 

@@ -67,6 +67,10 @@ const std::vector<Variant>& variants() {
        [](ModelSettings& s) {
          s.heads.loss = {{"mortality", "generalised_cross_entropy"}, {"diagnosis", "generalised_cross_entropy"}};
        }},
+      {"log_regression",
+       [](ModelSettings& s) {
+         s.heads.loss = {{"stay", "squared_log_error"}};
+       }},
       {"positive_weight",
        [](ModelSettings& s) {
          s.heads.positive_weight = {{"mortality", 2.5}, {"medication", 0.4}};

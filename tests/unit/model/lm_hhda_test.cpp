@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "model/families/global_attention.h"
 #include "model/families/ms_cnn.h"
 #include "model/families/record_heads.h"
 #include "model/report.h"
@@ -339,6 +340,31 @@ TEST(WindowMax, equals_the_windows_taken_one_by_one) {
         const at::Tensor expected = b == 0 ? at::zeros({filters}, at::kDouble) : x[b].slice(0, first, end).amax(0);
         EXPECT_TRUE(at::equal(found[b][w], expected)) << windows << " windows, record " << b << ", window " << w;
       }
+    }
+  }
+}
+
+TEST(LmHhda, hands_back_the_weights_of_global_attention_when_asked) {
+  const Schema schema = random_schema(steps);
+  for (const char* kind : {"gate", "context", "gate+context"}) {
+    ModelSettings settings = small_settings();
+    settings.attention.kind = kind;
+    TestModel model(settings, schema, random_vocabulary);
+    model.randomise();
+    model.list.outputs.emplace_back(attention_weights_name);
+    if (std::string(kind) == "gate") model.list.outputs.emplace_back("attention.gate");
+    const Batch leaf = random_leaf(schema, mixed_records(steps), nan);
+    const ModelResult result = evaluate_model(model, leaf, context_of(false));
+    const at::Tensor& weights = result.outputs.at(attention_weights_name);
+    const std::int64_t heads = settings.attention.heads;
+    ASSERT_EQ(weights.sizes().vec(), (std::vector<std::int64_t>{leaf.rows(), heads, steps, steps}));
+    const at::Tensor hours = at::arange(steps).unsqueeze(0), shown = leaf.presence.any(1);
+    const at::Tensor valid = hours.lt(leaf.steps.unsqueeze(1)).logical_and(shown.unsqueeze(1)).to(at::kDouble);
+    EXPECT_LT((weights.sum(3) - valid.unsqueeze(1)).abs().max().item<double>(), 1e-12) << "a valid query's weights sum to 1, another's to 0";
+    EXPECT_EQ((weights * (1 - valid).unsqueeze(1).unsqueeze(2)).abs().max().item<double>(), 0) << "no weight on hours that are not valid";
+    EXPECT_GT((weights - 1.0 / steps).abs().max().item<double>(), 0.05) << "far from uniform";
+    if (std::string(kind) == "gate") {
+      EXPECT_LT((weights.mean(1).sum(1) - result.outputs.at("attention.gate")).abs().max().item<double>(), 1e-12) << "eq 27 from the weights";
     }
   }
 }

@@ -1,0 +1,1 @@
+add_script_test(slurm.train_sbatch_requeues_on_75_alone slurm/train_sbatch.py PROCESSORS 1)
