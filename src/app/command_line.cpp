@@ -14,6 +14,7 @@ void add_commands(CLI::App& root, const Session& session) {
   add_shards_inspect(shards_group(root), session);
   add_shards_verify(shards_group(root), session);
   add_shards_retokenize(shards_group(root), session);
+  add_shards_vocab(shards_group(root), session);
   add_shards_build(shards_group(root), session);
   add_export(root, session);
   add_checkpoint(root, session);

@@ -26,6 +26,7 @@ void add_shards_build(CLI::App& shards, const Session& session);
 void add_shards_inspect(CLI::App& shards, const Session& session);
 void add_shards_verify(CLI::App& shards, const Session& session);
 void add_shards_retokenize(CLI::App& shards, const Session& session);
+void add_shards_vocab(CLI::App& shards, const Session& session);  // train
 // tributary ...
 void add_train(CLI::App& root, const Session& session);
 void add_evaluate(CLI::App& root, const Session& session);

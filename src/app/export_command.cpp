@@ -10,6 +10,7 @@
 #include "checkpoint/serving/export.h"
 #include "comm/agree.h"
 #include "ingest/tokenizer.h"
+#include "ingest/tokenizer_file.h"
 #include "model/registry.h"
 #include "train/run_settings.h"
 
@@ -52,7 +53,7 @@ Json preprocessing_json(const Catalogue& catalogue, const DataConfig& data) {
   document["image"] = {{"channels", schema.image.channels}, {"height", schema.image.height}, {"width", schema.image.width}, {"scale", 1.0 / 255}};
   if (schema.notes) {
     const SpecialTokens special = special_tokens(catalogue.vocabulary);
-    document["notes"] = {{"tokenizer", "lower-case ASCII WordPiece"},
+    document["notes"] = {{"tokenizer", Json::parse(to_json(catalogue.tokenizer))},
                          {"tokenizer_digest", catalogue.tokenizer_digest},
                          {"vocabulary", "vocab.txt"},
                          {"special", {{"pad", special.pad}, {"unknown", special.unknown}, {"cls", special.cls}, {"sep", special.sep}, {"mask", special.mask}}},
@@ -124,13 +125,17 @@ void run_export(const Session& session, const Options& options) {
   const LoadedTensors tensors = load_tensors(session.world, head, layout, std::nullopt);
   agreed(session.world, [&] {
     if (session.world.rank() != 0) return;
+    const bool text = head.catalogue.schema.notes;
+    const TokenizerSpec tokenizer{head.catalogue.vocabulary, head.catalogue.tokenizer};
     const ExportContents contents{layout,
                                   tensors.parameters,
                                   {{"format", "pt"}, {"checkpoint_digest", head.manifest.content_digest()}},
                                   config_json(head, settings, model, layout).dump(1) + "\n",
                                   preprocessing_json(head.catalogue, settings.data).dump(1) + "\n",
                                   head.catalogue.vocabulary,
-                                  card(head, options, settings, model, layout)};
+                                  card(head, options, settings, model, layout),
+                                  text ? tokenizer_json(tokenizer) : "",
+                                  text ? tokenizer_config_json(tokenizer) : ""};
     export_model(options.out, contents);
     fmt::print("{}: exported from {} (step {})\n", options.out, path.string(), head.state.step);
   });
@@ -140,7 +145,7 @@ void run_export(const Session& session, const Options& options) {
 
 void add_export(CLI::App& root, const Session& session) {
   CLI::App* command =
-      root.add_subcommand("export", "Write a checkpoint for servers: model.safetensors, config.json, preprocessing.json, vocab.txt, model card");
+      root.add_subcommand("export", "Write a checkpoint for servers: model.safetensors, config.json, preprocessing.json, tokenizer, model card");
   const auto options = std::make_shared<Options>();
   command->add_option("--checkpoint", options->checkpoint, "checkpoint, or run directory (then its newest)")->required();
   command->add_option("--out", options->out, "directory to write; must not exist, or be empty")->required();

@@ -1,7 +1,7 @@
 #include <memory>
 
 #include "app/commands.h"
-#include "app/vocabulary_file.h"
+#include "app/tokenizer_path.h"
 #include "base/clock.h"
 #include "base/files.h"
 #include "comm/agree.h"
@@ -11,7 +11,7 @@ namespace tributary {
 namespace {
 
 struct Options {
-  std::string recipe, source, out, like, salt, vocabulary;
+  std::string recipe, source, out, like, salt, tokenizer;
   std::int64_t parts = 0;
 };
 
@@ -28,7 +28,7 @@ void build(const Session& session, const Options& options) {
   build_options.parts = options.parts;
   build_options.salt = options.salt;
   build_options.like = options.like;
-  if (!options.vocabulary.empty()) build_options.vocabulary = read_vocabulary(session.world, options.vocabulary);
+  if (!options.tokenizer.empty()) build_options.tokenizer = read_tokenizer(session.world, options.tokenizer);
   const BuildResult result = build_shards(session.world, recipe, options.source, options.out, build_options);
   tell(result.report, session.log);
   for (const std::string& difference : result.differences) session.log.once("{}", difference);
@@ -56,7 +56,8 @@ void add_shards_build(CLI::App& shards, const Session& session) {
   command->add_option("--parts", options->parts, "number of part files; without it one for each 1024 records, at least 4")->check(CLI::Range(1, 1000000));
   CLI::Option* like =
       command->add_option("--like", options->like, "data set whose vocabulary, channel order, label maps and normalisation are taken instead of fitted");
-  command->add_option("--vocab", options->vocabulary, "vocab.txt of the notes' tokens; without it one is made from the training notes")->excludes(like);
+  command->add_option("--tokenizer", options->tokenizer, std::string(tokenizer_path_help) + "; without it a vocabulary is made from the training notes")
+      ->excludes(like);
   command->add_option("--salt", options->salt, "salt of the split in place of the recipe's");
   command->callback([&session, options] { build(session, *options); });
 }

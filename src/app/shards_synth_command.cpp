@@ -27,6 +27,7 @@ void synthesize(const Session& session, const SynthCommand& command) {
   if (source->schema().notes) {
     options.vocabulary = source->tokenizer().vocabulary();
     options.tokenizer_digest = source->tokenizer().digest();
+    options.tokenizer = source->tokenizer().options();
   }
   const Catalogue catalogue = write_shards(session.world, *source, command.directory, options);
   const double elapsed_s = watch.elapsed_s();

@@ -120,14 +120,14 @@ TrainingCounts fit(const Communicator& comm, const Recipe& recipe, const SampleI
 // What the fit decides: schema with label maps, and the vocabulary.
 struct Fitted {
   Schema schema;
-  std::vector<std::string> vocabulary;
+  TokenizerSpec tokenizer;
 };
 
 Fitted fitted_from(const Recipe& recipe, const TrainingCounts& counts) {
   Fitted fitted{schema_of(recipe), {}};
   for (std::size_t task = 0; task < recipe.tasks.size(); ++task)
     if (recipe.tasks[task].fitted) fitted.schema.tasks[task].classes = fit_label_map(recipe.tasks[task], counts.labels[task]);
-  if (!recipe.notes.empty()) fitted.vocabulary = vocabulary_from_counts(counts.words, static_cast<std::size_t>(recipe.vocabulary_size));
+  if (!recipe.notes.empty()) fitted.tokenizer.vocabulary = vocabulary_from_counts(counts.words, static_cast<std::size_t>(recipe.vocabulary_size));
   return fitted;
 }
 
@@ -154,21 +154,23 @@ BuildResult build_shards(const Communicator& comm, const Recipe& recipe, const s
   spill_tables(comm, recipe, source, files, samples, folder.path(), result.report);
   Fitted fitted;
   if (like) {
-    fitted = {like->schema, like->vocabulary};
+    fitted = {like->schema, {like->vocabulary, like->tokenizer}};
   } else {
     const TrainingCounts counts = fit(comm, recipe, samples, folder.path());
     fitted = agreed(comm, [&] { return fitted_from(recipe, counts); });
-    if (!options.vocabulary.empty() && fitted.schema.notes) fitted.vocabulary = options.vocabulary;
+    if (!options.tokenizer.vocabulary.empty() && fitted.schema.notes) fitted.tokenizer = options.tokenizer;
   }
   RecordLayout layout = agreed(comm, [&] { return lay_out(recipe, fitted.schema); });
   result.differences = layout.differences;
-  const auto tokenizer = agreed(comm, [&] { return fitted.schema.notes ? make_ascii_wordpiece(fitted.vocabulary) : std::unique_ptr<Tokenizer>(); });
+  const auto tokenizer =
+      agreed(comm, [&] { return fitted.schema.notes ? make_tokenizer(fitted.tokenizer.vocabulary, fitted.tokenizer.options) : std::unique_ptr<Tokenizer>(); });
   SpilledRecords source_records(recipe, std::move(layout), samples, tokenizer.get(), folder.path(), comm.size());
 
   WriteOptions write;
   write.split_salt = salt;
   write.origin = fmt::format("{} {}", recipe.name, recipe.digest);
-  write.vocabulary = fitted.vocabulary;
+  write.vocabulary = fitted.tokenizer.vocabulary;
+  write.tokenizer = fitted.tokenizer.options;
   if (tokenizer) write.tokenizer_digest = tokenizer->digest();
   if (like) write.normalisation = &like->normalisation;
   result.catalogue = write_shards(comm, source_records, out, write);

@@ -9,15 +9,16 @@
 #include "comm/communicator.h"
 #include "ingest/ingest_report.h"
 #include "ingest/recipe.h"
+#include "ingest/tokenizer_file.h"
 #include "shards/catalogue.h"
 
 namespace tributary {
 
 struct BuildOptions {
-  std::int64_t parts = 0;               // 0: as many as the records need
-  std::string salt;                     // of the split; empty: the recipe's
-  std::filesystem::path like;           // a data set whose vocabulary, channel order, label maps and normalisation are taken; empty: they are fitted
-  std::vector<std::string> vocabulary;  // of the notes; empty: made from the training notes (or taken from `like`)
+  std::int64_t parts = 0;      // 0: as many as the records need
+  std::string salt;            // of the split; empty: the recipe's
+  std::filesystem::path like;  // a data set whose vocabulary, channel order, label maps and normalisation are taken; empty: they are fitted
+  TokenizerSpec tokenizer;     // of the notes; without vocabulary: made from the training notes (or taken from `like`)
 };
 
 struct BuildResult {

@@ -80,7 +80,7 @@ struct SynthSource::State {
   };
 
   explicit State(const SynthOptions& given)
-      : options(checked(given)), schema(schema_of(options)), tokenizer(make_ascii_wordpiece(grammar_vocabulary())), writer(*tokenizer) {}
+      : options(checked(given)), schema(schema_of(options)), tokenizer(make_tokenizer(grammar_vocabulary())), writer(*tokenizer) {}
 
   // Calls visit(part, row) for every record in ascending number.
   template <class Visit>

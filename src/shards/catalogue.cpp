@@ -205,6 +205,7 @@ std::string to_json(const Catalogue& catalogue) {
                      {"normalisation", {{"static", json_of(catalogue.normalisation.statics)}, {"series", series}}},
                      {"label_counts", counts},
                      {"tokenizer_digest", catalogue.tokenizer_digest},
+                     {"tokenizer", catalogue.schema.notes ? Json::parse(to_json(catalogue.tokenizer)) : Json()},
                      {"vocabulary", {{"file", catalogue.vocabulary_file}, {"sha256", sha256_hex(vocabulary_text(catalogue.vocabulary))}}},
                      {"parts", parts},
                      {"content_digest", catalogue.content_digest},
@@ -233,6 +234,8 @@ Catalogue catalogue_from_json(const std::string& text, const std::string& where)
   if (catalogue.chunk_rows < 1) fail(ErrorKind::data, "{}: chunk_rows is {}; at least 1", where, catalogue.chunk_rows);
   catalogue.schema = schema_from(value_at<Json>(json, "schema", where), where + ": schema");
   catalogue.tokenizer_digest = value_at<std::string>(json, "tokenizer_digest", where);
+  if (catalogue.schema.notes && json.contains("tokenizer"))  // data sets made before there was a choice have the defaults
+    catalogue.tokenizer = tokenizer_options_from_json(json["tokenizer"].dump(), where + ": tokenizer");
   if (value_at<Json>(json, "fields", where) != json_of_fields(catalogue.schema, catalogue.tokenizer_digest))
     fail(ErrorKind::data, "{}: 'fields' names a field that the schema does not have, or lacks one", where);
   catalogue.normalisation = normalisation_from(value_at<Json>(json, "normalisation", where), catalogue.schema, where + ": normalisation");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "shards/schema.h"
+#include "shards/tokenizer_options.h"
 
 namespace tributary {
 
@@ -54,6 +55,7 @@ struct Catalogue {
   std::vector<std::string> vocabulary;        // one token a line of the vocabulary file; empty without notes
   std::string vocabulary_file = "vocab.txt";  // beside the catalogue; another name after its tokens were replaced
   std::string tokenizer_digest;               // names the token group in each part: /tokens/<digest>
+  TokenizerOptions tokenizer;                 // how texts became tokens; of no meaning without notes
   std::string content_digest;                 // over the parts' content digests (FORMAT.md)
   std::vector<LabelCounts> label_counts;      // one a task
   [[nodiscard]] std::int64_t rows(Split split) const;

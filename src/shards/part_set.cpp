@@ -180,6 +180,7 @@ Catalogue gather_catalogue(const Communicator& comm, const Job& job, const std::
   catalogue.origin = job.options.origin;
   catalogue.vocabulary = job.options.vocabulary;
   catalogue.tokenizer_digest = job.options.tokenizer_digest;
+  catalogue.tokenizer = job.options.tokenizer;
   catalogue.label_counts = no_counts(catalogue.schema);
   catalogue.parts.resize(job.rows.size());
   std::vector<std::vector<Moments>> moments(job.rows.size());

@@ -31,6 +31,7 @@ struct WriteOptions {
   std::vector<std::string> vocabulary;  // of the token columns; empty without notes
   std::string tokenizer_digest;
   const Normalisation* normalisation = nullptr;  // given (--like) instead of fitted on the training rows
+  TokenizerOptions tokenizer;                    // of the token columns
 };
 
 // Collective: all ranks of `comm`. Parts are dealt to ranks; with more ranks than parts a sub-communicator writes each part, its ranks' slices ending on

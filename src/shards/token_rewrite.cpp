@@ -67,7 +67,7 @@ void remove_unnamed(const std::filesystem::path& directory, const Catalogue& cat
 }  // namespace
 
 Catalogue rewrite_tokens(const Communicator& comm, const std::filesystem::path& directory, const std::function<TokenizedText(std::string_view text)>& tokenize,
-                         const std::vector<std::string>& vocabulary, const std::string& tokenizer_digest) {
+                         const std::vector<std::string>& vocabulary, const std::string& tokenizer_digest, const TokenizerOptions& tokenizer) {
   const bool first = comm.rank() == 0;
   const Catalogue old = agreed(comm, [&] {
     Catalogue catalogue = load_catalogue(directory);
@@ -84,7 +84,7 @@ Catalogue rewrite_tokens(const Communicator& comm, const std::filesystem::path& 
   for (const PartInfo& part : old.parts)
     check(std::find(files.begin(), files.end(), part.file) == files.end(), "{}: two vocabularies have the tokenizer digest {}", directory.string(), tag);
   RetokenizedRecords source(directory, old, tokenize);
-  const WriteOptions options{old.chunk_rows, old.split_salt, old.origin, vocabulary, tokenizer_digest, &old.normalisation};
+  const WriteOptions options{old.chunk_rows, old.split_salt, old.origin, vocabulary, tokenizer_digest, &old.normalisation, tokenizer};
   Catalogue catalogue;
   try {
     catalogue = write_parts(comm, source, directory, files, options);

@@ -26,6 +26,6 @@ struct TokenizedText {
 // mentions' first tokens, index columns derived from tokens, and digests stays as it is. Does nothing when the data set has this tokenizer's tokens already.
 // Throws on all ranks together: Error{missing, data} for the old data set, Error{configuration} for one without notes, Error{io}, Error{cannot_create}.
 Catalogue rewrite_tokens(const Communicator& comm, const std::filesystem::path& directory, const std::function<TokenizedText(std::string_view text)>& tokenize,
-                         const std::vector<std::string>& vocabulary, const std::string& tokenizer_digest);
+                         const std::vector<std::string>& vocabulary, const std::string& tokenizer_digest, const TokenizerOptions& options = {});
 
 }  // namespace tributary

@@ -1,6 +1,3 @@
-add_executable(tokenize ingest/tokenize.cpp)
-target_link_libraries(tokenize PRIVATE tributary_ingest)
-add_script_test(ingest.tokenizer_equals_hugging_face ingest/tokenizer_equals_hugging_face.py PROCESSORS 1 ARGS $<TARGET_FILE:tokenize>)
 add_mpi_test(synth RANKS 1 2 3 4 LINK tributary_ingest)
 add_script_test(ingest.synth_needs_every_modality ingest/synth_needs_every_modality.py PROCESSORS 1)
 add_script_test(ingest.retokenize_replaces_the_tokens_alone ingest/retokenize_replaces_the_tokens_alone.py PROCESSORS 1)

@@ -35,9 +35,9 @@ def main() -> int:
         vocabulary.write_text("".join(piece + "\n" for piece in pieces))
         without_special = pathlib.Path(folder, "bad.txt")
         without_special.write_text("the\n")
-        lacking = subprocess.run([BINARY, "shards", "retokenize", directory, "--vocab", without_special], capture_output=True, text=True)
+        lacking = subprocess.run([BINARY, "shards", "retokenize", directory, "--tokenizer", without_special], capture_output=True, text=True)
         assert lacking.returncode == 65 and "[PAD]" in lacking.stderr, (lacking.returncode, lacking.stderr)
-        subprocess.run([BINARY, "shards", "retokenize", directory, "--vocab", vocabulary], check=True)
+        subprocess.run([BINARY, "shards", "retokenize", directory, "--tokenizer", vocabulary], check=True)
         after_catalogue, after = read(directory)
     assert after_catalogue["tokenizer_digest"] != before_catalogue["tokenizer_digest"]
     assert after_catalogue["content_digest"] != before_catalogue["content_digest"]

@@ -131,9 +131,9 @@ TEST(EicuRecipe, a_vocabulary_given_by_the_user_takes_the_place_of_the_fitted_on
   const test::Folder folder;
   test::write_tables(test::made_up_eicu(), folder.path() / "tables", false);
   BuildOptions options;
-  options.vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##a", "exam"};
+  options.tokenizer.vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##a", "exam"};
   const Built built = build(shipped("eicu-demo"), folder.path() / "tables", folder.path() / "shards", options);
-  EXPECT_EQ(built.set.catalogue.vocabulary, options.vocabulary);
+  EXPECT_EQ(built.set.catalogue.vocabulary, options.tokenizer.vocabulary);
   std::size_t tokens = 0;
   for (const RecordBlock& part : built.set.parts)
     for (const std::int32_t id : part.notes.token_ids) {

@@ -46,6 +46,8 @@ void export_model(const std::filesystem::path& directory, const ExportContents& 
       for (const std::string& token : contents.vocabulary) lines += token + "\n";
       write_file(staging / "vocab.txt", lines);
     }
+    if (!contents.tokenizer_json.empty()) write_file(staging / "tokenizer.json", contents.tokenizer_json);
+    if (!contents.tokenizer_config_json.empty()) write_file(staging / "tokenizer_config.json", contents.tokenizer_config_json);
     write_file(staging / "README.md", contents.card);
     commit_staging(staging, directory);
   } catch (...) {

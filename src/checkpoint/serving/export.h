@@ -18,12 +18,13 @@ struct ExportContents {
   std::map<std::string, std::string> metadata;  // of model.safetensors
   std::string config_json;
   std::string preprocessing_json;
-  std::vector<std::string> vocabulary;  // vocab.txt; not written when empty
-  std::string card;                     // README.md
+  std::vector<std::string> vocabulary;                // vocab.txt; not written when empty
+  std::string card;                                   // README.md
+  std::string tokenizer_json, tokenizer_config_json;  // not written when empty
 };
 
-// Writes model.safetensors, config.json, preprocessing.json, vocab.txt and README.md beside `directory`, reads the weights back, compares, renames.
-// Throws: Error{cannot_create} when `directory` exists and is not empty, Error{io}; then nothing stands under its name.
+// Writes model.safetensors, config.json, preprocessing.json, vocab.txt with the two files of the tokenizer, and README.md beside `directory`, reads the weights
+// back, compares, renames. Throws: Error{cannot_create} when `directory` exists and is not empty, Error{io}; then nothing stands under its name.
 void export_model(const std::filesystem::path& directory, const ExportContents& contents);
 
 }  // namespace tributary

@@ -1,0 +1,6 @@
+add_executable(tokenize ingest/tokenize.cpp)
+target_link_libraries(tokenize PRIVATE tributary_app)
+tributary_torch(tokenize)
+add_script_test(ingest.tokenizer_equals_hugging_face ingest/tokenizer_equals_hugging_face.py PROCESSORS 1 ARGS $<TARGET_FILE:tokenize>)
+add_mpi_test(word_counts RANKS 1 2 3 4 LINK tributary_ingest)
+add_script_test(ingest.vocabulary_command ingest/vocabulary_command.py)
