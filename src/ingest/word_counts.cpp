@@ -161,7 +161,8 @@ CorpusWords count_words(const Communicator& comm, const std::filesystem::path& d
                     CorpusWords corpus;
                     Counter counter(options);
                     ShardReader reader(directory, catalogue, Verify::stamp);
-                    const FieldSelection fields{.statics = false, .series = false, .tokens = false, .text = true, .images = false, .labels = false};
+                    const FieldSelection fields{
+                        .statics = false, .series = false, .tokens = false, .text = true, .images = false, .labels = false, .entities = false};
                     for (int part = comm.rank(); part < static_cast<int>(catalogue.parts.size()); part += comm.size()) {
                       const std::int64_t training = catalogue.parts[static_cast<std::size_t>(part)].rows[static_cast<std::size_t>(Split::train)];
                       for (std::int64_t first = 0; first < training; first += rows_at_once) {

@@ -20,7 +20,9 @@ namespace {
 std::string corpus() {
   std::string text;
   for (std::uint64_t i = 0; text.size() < (17ULL << 20U); ++i) {
-    text += "w" + std::to_string(i * 2654435761U % 9973) + (i % 13 == 0 ? "\xff\n" : " The ");
+    text += 'w';
+    text += std::to_string(i * 2654435761U % 9973);
+    text += i % 13 == 0 ? "\xff\n" : " The ";
   }
   return text;
 }
