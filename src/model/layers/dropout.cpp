@@ -2,49 +2,22 @@
 #include <cmath>
 
 #include "model/layers/operators.h"
+#include "model/layers/philox_lanes.h"
 #include "model/layers/recorded.h"
 #include "model/layers/vectorised.h"
 
 namespace tributary::ops {
 namespace {
 
-constexpr int calls = 16, words = 4;
-constexpr std::int64_t block = calls * words;  // elements decided at a time
+constexpr std::int64_t block = philox_block;  // elements decided at a time
 
-// keep[i] = draw i >= threshold, for the `block` elements from 4 * first_call on: element i is word i % 4 of philox(key, i / 4).
-// The same rounds as philox() in base, for `calls` counters side by side.
-TRIBUTARY_INLINE void draw_block(const Key& key, std::uint64_t first_call, std::uint32_t threshold, std::uint8_t* keep) {
-  std::uint32_t c0[calls], c1[calls], c2[calls], c3[calls];
-  for (int j = 0; j < calls; ++j) {
-    const std::uint64_t counter = first_call + static_cast<std::uint64_t>(j);
-    c0[j] = static_cast<std::uint32_t>(counter);
-    c1[j] = static_cast<std::uint32_t>(counter >> 32);
-    c2[j] = static_cast<std::uint32_t>(key.high);
-    c3[j] = static_cast<std::uint32_t>(key.high >> 32);
-  }
-  std::uint32_t k0 = static_cast<std::uint32_t>(key.low), k1 = static_cast<std::uint32_t>(key.low >> 32);
-  for (int round = 0; round < 10; ++round) {
-    for (int j = 0; j < calls; ++j) {
-      const std::uint64_t product0 = std::uint64_t{0xD2511F53U} * c0[j], product1 = std::uint64_t{0xCD9E8D57U} * c2[j];
-      c0[j] = static_cast<std::uint32_t>(product1 >> 32) ^ c1[j] ^ k0;
-      c2[j] = static_cast<std::uint32_t>(product0 >> 32) ^ c3[j] ^ k1;
-      c1[j] = static_cast<std::uint32_t>(product1);
-      c3[j] = static_cast<std::uint32_t>(product0);
-    }
-    k0 += 0x9E3779B9U;
-    k1 += 0xBB67AE85U;
-  }
-  for (int j = 0; j < calls; ++j) {
-    keep[words * j] = c0[j] >= threshold;
-    keep[words * j + 1] = c1[j] >= threshold;
-    keep[words * j + 2] = c2[j] >= threshold;
-    keep[words * j + 3] = c3[j] >= threshold;
-  }
-}
-
-// keep: room for count rounded up to `block`.
+// keep[i] = draw i >= threshold: element i is word i % 4 of philox(key, i / 4). Room for count rounded up to `block`.
 TRIBUTARY_VECTORISED void draw_mask(const Key& key, std::uint32_t threshold, std::int64_t count, std::uint8_t* keep) {
-  for (std::int64_t i = 0; i < count; i += block) draw_block(key, static_cast<std::uint64_t>(i / words), threshold, keep + i);
+  for (std::int64_t i = 0; i < count; i += block) {
+    std::uint32_t words[philox_block];
+    philox_lanes(key, static_cast<std::uint64_t>(i / 4), words);
+    for (int j = 0; j < philox_block; ++j) keep[i + j] = words[j] >= threshold;
+  }
 }
 
 TRIBUTARY_VECTORISED void select_scaled(const float* x, const std::uint8_t* keep, float scale, std::int64_t count, float* y) {

@@ -1,48 +1,11 @@
 #include "model/layers/lstm_cell.h"
 
 #include <cmath>
-#include <cstring>
 
-#include "model/layers/vectorised.h"
+#include "model/layers/vector_math.h"
 
 namespace tributary {
 namespace {
-
-constexpr std::int64_t lanes = 16;  // cells computed together; a shorter rest is padded to it, so that no cell sees other instructions
-
-// Values of `lanes` cells. Passed by reference only: how a vector travels by value depends on the processor a file is compiled for.
-template <class T>
-struct Lanes {
-  typedef T Vector __attribute__((vector_size(lanes * sizeof(T))));
-  Vector v = {};
-  TRIBUTARY_INLINE Lanes() = default;
-  TRIBUTARY_INLINE Lanes(const T* from, std::int64_t count) { std::memcpy(&v, from, static_cast<std::size_t>(count) * sizeof(T)); }
-  TRIBUTARY_INLINE void give(T* to, std::int64_t count) const { std::memcpy(to, &v, static_cast<std::size_t>(count) * sizeof(T)); }
-};
-using Floats = Lanes<float>::Vector;
-using Bits = Lanes<std::uint32_t>::Vector;
-
-TRIBUTARY_INLINE void clamp(Floats& x, float limit) {  // lets NaN through
-  x = x < -limit ? Floats{} - limit : x;
-  x = x > limit ? Floats{} + limit : x;
-}
-
-// exp(x) = scale * p + scale, scale = 2^k, p = exp(r) - 1 with r in [-ln 2 / 2, ln 2 / 2]. Rounding by the 1.5 * 2^23 trick, ln 2 in two parts;
-// coefficients near-minimax for (exp(r) - 1 - r) / r^2 on that interval.
-TRIBUTARY_INLINE void split_exp(const Floats& x, Floats& scale, Floats& p) {
-  constexpr float magic = 12582912.0F;
-  const Floats shifted = x * 1.44269504F + magic;
-  const Floats k = shifted - magic;
-  const Floats r = (x - k * 0.693359375F) + k * 2.12194440e-4F;
-  Floats series = r * 1.98756915e-4F + 1.39819995e-3F;
-  series = series * r + 8.33345205e-3F;
-  series = series * r + 4.16657962e-2F;
-  series = series * r + 1.66666657e-1F;
-  series = series * r + 5.00000000e-1F;
-  p = series * (r * r) + r;
-  const Bits exponent = (reinterpret_cast<Bits>(shifted) + 127U) << 23U;
-  scale = reinterpret_cast<Floats>(exponent);
-}
 
 TRIBUTARY_INLINE void sigmoid(Floats& x) {
   Floats scale, p;

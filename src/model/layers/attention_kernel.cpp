@@ -1,0 +1,217 @@
+#include "model/layers/attention_kernel.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "model/layers/matmul_kernel.h"
+#include "model/layers/philox_lanes.h"
+#include "model/layers/vector_math.h"
+
+namespace tributary::ops {
+namespace {
+
+constexpr std::int64_t block_queries = 64;  // whose scores are held at a time: 128 KiB at 512 keys
+
+std::int64_t round_up(std::int64_t count) { return (count + panel_columns - 1) / panel_columns * panel_columns; }
+
+// Panels of the [width, length] matrix whose columns are the rows; columns beyond the length are 0.
+void pack_turned(const HeadShape& shape, HeadRows rows, std::vector<float>& packed) {
+  packed.assign(static_cast<std::size_t>(round_up(shape.length) * shape.width), 0.0F);
+  for (std::int64_t i = 0; i < shape.length; ++i) {
+    float* to = packed.data() + i / panel_columns * panel_columns * shape.width + i % panel_columns;
+    const float* from = rows.data + i * rows.stride;
+    for (std::int64_t c = 0; c < shape.width; ++c) to[c * panel_columns] = from[c];
+  }
+}
+
+// Panels of the [length, width] matrix itself.
+void pack_rows(const HeadShape& shape, HeadRows rows, std::vector<float>& packed) {
+  packed.assign(static_cast<std::size_t>(round_up(shape.width) * shape.length), 0.0F);
+  for (std::int64_t c = 0; c < shape.width; c += panel_columns) {
+    float* to = packed.data() + c * shape.length;
+    const std::int64_t columns = std::min(panel_columns, shape.width - c);
+    for (std::int64_t i = 0; i < shape.length; ++i) std::copy_n(rows.data + i * rows.stride + c, columns, to + i * panel_columns);
+  }
+}
+
+// to [count, padded] = rows times a turned factor.
+void score(const HeadShape& shape, HeadRows rows, std::int64_t first, std::int64_t count, const std::vector<float>& turned, float* to) {
+  const std::int64_t padded = round_up(shape.length);
+  multiply_packed({.m = count,
+                   .n = padded,
+                   .k = shape.width,
+                   .a = rows.data + first * rows.stride,
+                   .a_row = rows.stride,
+                   .a_column = 1,
+                   .packed = turned.data(),
+                   .start = nullptr,
+                   .start_row = 0,
+                   .c = to,
+                   .c_row = padded});
+}
+
+// to [length, width] (+)= weights [count, padded] turned times rows.
+void add_turned(const HeadShape& shape, const float* weights, HeadRows rows, std::int64_t first, std::int64_t count, std::vector<float>& packed, float* to,
+                std::int64_t to_stride) {
+  pack_rows({count, shape.width, 1}, {rows.data + first * rows.stride, rows.stride}, packed);
+  multiply_packed({.m = shape.length,
+                   .n = shape.width,
+                   .k = count,
+                   .a = weights,
+                   .a_row = 1,
+                   .a_column = round_up(shape.length),
+                   .packed = packed.data(),
+                   .start = first == 0 ? nullptr : to,
+                   .start_row = to_stride,
+                   .c = to,
+                   .c_row = to_stride});
+}
+
+// One query's scores [padded] become exponentials relative to the highest; returns log(sum) + highest. Keys beyond `length` come out as next to nothing.
+TRIBUTARY_VECTORISED float exponentiate(float* row, std::int64_t length, std::int64_t padded, float scale, float* total) {
+  std::fill(row + length, row + padded, -std::numeric_limits<float>::infinity());
+  Floats highest = Floats{} - std::numeric_limits<float>::infinity();
+  for (std::int64_t j = 0; j < padded; j += lanes) {
+    const Lanes<float> x(row + j, lanes);
+    highest = x.v > highest ? x.v : highest;
+  }
+  float most = highest[0];
+  for (std::int64_t j = 1; j < lanes; ++j) most = highest[j] > most ? highest[j] : most;
+  Floats sum{};
+  for (std::int64_t j = 0; j < padded; j += lanes) {
+    Lanes<float> x(row + j, lanes);
+    x.v = (x.v - most) * scale;
+    exponential(x.v);
+    sum += x.v;
+    x.give(row + j, lanes);
+  }
+  *total = sum_of(sum);
+  return std::log(*total) + most * scale;
+}
+
+TRIBUTARY_VECTORISED void drop(float* row, const std::uint8_t* keep, std::int64_t padded) {
+  for (std::int64_t j = 0; j < padded; ++j) row[j] = keep[j] != 0 ? row[j] : 0.0F;
+}
+
+TRIBUTARY_VECTORISED void multiply(float* row, std::int64_t width, float factor) {
+  for (std::int64_t j = 0; j < width; ++j) row[j] *= factor;
+}
+
+// scores: q . k in, gradients of q . k out; weights: gradients of the weights in, the weights that met v out.
+TRIBUTARY_VECTORISED void turn_back(float* scores, float* weights, const std::uint8_t* keep, std::int64_t padded, float scale, float log_sum, float inverse,
+                                    float delta) {
+  for (std::int64_t j = 0; j < padded; j += lanes) {
+    Lanes<float> p(scores + j, lanes), g(weights + j, lanes), met;
+    p.v = p.v * scale - log_sum;
+    exponential(p.v);
+    met.v = p.v * inverse;
+    if (keep != nullptr) {
+      Lanes<float>::Vector kept;
+      for (int i = 0; i < lanes; ++i) kept[i] = keep[j + i] != 0 ? inverse : 0.0F;
+      met.v = p.v * kept;
+      g.v = g.v * kept;
+    }
+    p.v = p.v * (g.v - delta) * scale;
+    p.give(scores + j, lanes);
+    met.give(weights + j, lanes);
+  }
+}
+
+TRIBUTARY_VECTORISED float dot(const float* a, const float* b, std::int64_t count) {
+  Floats sum{};
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) sum += Lanes<float>(a + i, lanes).v * Lanes<float>(b + i, lanes).v;
+  if (i < count) sum += Lanes<float>(a + i, count - i).v * Lanes<float>(b + i, count - i).v;
+  return sum_of(sum);
+}
+
+TRIBUTARY_VECTORISED void draw(const Key& key, std::uint32_t threshold, std::uint64_t first_call, std::int64_t count, std::uint8_t* keep) {
+  for (std::int64_t i = 0; i < count; i += 2 * philox_block) {
+    std::uint32_t words[philox_block];
+    philox_lanes(key, first_call + static_cast<std::uint64_t>(i / 8), words);
+    for (int j = 0; j < philox_block; ++j) {
+      keep[i + 2 * j] = (words[j] & 0xFFFFU) >= threshold;
+      keep[i + 2 * j + 1] = (words[j] >> 16) >= threshold;
+    }
+  }
+}
+
+}  // namespace
+
+void draw_attention_mask(const WeightDropout& dropout, std::int64_t first, std::int64_t rows, std::int64_t padded, std::vector<std::uint8_t>& keep) {
+  keep.resize(static_cast<std::size_t>(rows * padded + 2 * philox_block));
+  draw(dropout.key, dropout.threshold, static_cast<std::uint64_t>(first * padded / 8), rows * padded, keep.data());
+}
+
+void attention_forward(const HeadShape& shape, const WeightDropout& dropout, HeadRows q, HeadRows k, HeadRows v, float* out, std::int64_t out_stride,
+                       float* log_sum, AttentionScratch& scratch) {
+  const std::int64_t padded = round_up(shape.length);
+  pack_turned(shape, k, scratch.packed_k);
+  pack_rows(shape, v, scratch.packed_v);
+  scratch.scores.resize(static_cast<std::size_t>(block_queries * padded));
+  float* const scores = scratch.scores.data();
+  for (std::int64_t first = 0; first < shape.length; first += block_queries) {
+    const std::int64_t count = std::min(block_queries, shape.length - first);
+    score(shape, q, first, count, scratch.packed_k, scores);
+    if (dropout.threshold > 0) draw_attention_mask(dropout, first, count, padded, scratch.keep);
+    float factor[block_queries];
+    for (std::int64_t i = 0; i < count; ++i) {
+      float* row = scores + i * padded;
+      log_sum[first + i] = exponentiate(row, shape.length, padded, shape.scale, factor + i);
+      if (dropout.threshold > 0) drop(row, scratch.keep.data() + i * padded, padded);
+    }
+    float* to = out + first * out_stride;
+    multiply_packed({.m = count,
+                     .n = shape.width,
+                     .k = shape.length,
+                     .a = scores,
+                     .a_row = padded,
+                     .a_column = 1,
+                     .packed = scratch.packed_v.data(),
+                     .start = nullptr,
+                     .start_row = 0,
+                     .c = to,
+                     .c_row = out_stride});
+    for (std::int64_t i = 0; i < count; ++i) multiply(to + i * out_stride, shape.width, dropout.inverse() / factor[i]);
+  }
+}
+
+void attention_backward(const HeadShape& shape, const WeightDropout& dropout, HeadRows q, HeadRows k, HeadRows v, HeadRows out, const float* log_sum,
+                        HeadRows out_gradient, const HeadGradients& gradients, AttentionScratch& scratch) {
+  const std::int64_t padded = round_up(shape.length);
+  std::vector<float>&turned_k = scratch.packed_k, &turned_v = scratch.packed_v;
+  pack_turned(shape, k, turned_k);
+  pack_turned(shape, v, turned_v);
+  std::vector<float> packed_k, packed;
+  pack_rows(shape, k, packed_k);
+  scratch.scores.resize(static_cast<std::size_t>(block_queries * padded));
+  scratch.weights.resize(scratch.scores.size());
+  float *const scores = scratch.scores.data(), *const weights = scratch.weights.data();
+  for (std::int64_t first = 0; first < shape.length; first += block_queries) {
+    const std::int64_t count = std::min(block_queries, shape.length - first);
+    score(shape, q, first, count, turned_k, scores);
+    score(shape, out_gradient, first, count, turned_v, weights);
+    if (dropout.threshold > 0) draw_attention_mask(dropout, first, count, padded, scratch.keep);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const float delta = dot(out_gradient.data + (first + i) * out_gradient.stride, out.data + (first + i) * out.stride, shape.width);
+      turn_back(scores + i * padded, weights + i * padded, dropout.threshold > 0 ? scratch.keep.data() + i * padded : nullptr, padded, shape.scale,
+                log_sum[first + i], dropout.inverse(), delta);
+    }
+    add_turned(shape, weights, out_gradient, first, count, packed, gradients.v, gradients.stride);
+    add_turned(shape, scores, q, first, count, packed, gradients.k, gradients.stride);
+    multiply_packed({.m = count,
+                     .n = shape.width,
+                     .k = shape.length,
+                     .a = scores,
+                     .a_row = padded,
+                     .a_column = 1,
+                     .packed = packed_k.data(),
+                     .start = nullptr,
+                     .start_row = 0,
+                     .c = gradients.q + first * gradients.stride,
+                     .c_row = gradients.stride});
+  }
+}
+
+}  // namespace tributary::ops
