@@ -6,6 +6,7 @@
 #include "model/registry.h"
 #include "model/report.h"
 #include "shards/catalogue.h"
+#include "train/pretrained.h"
 #include "train/run_settings.h"
 
 namespace tributary {
@@ -35,11 +36,15 @@ std::string parameters_of(const RunSettings& settings) {
 void show(const Session& session, const Options& options) {
   const std::string own = agreed(session.world, [&] { return session.world.rank() == 0 ? read_file(options.path) : std::string(); });
   const std::string text = session.world.broadcast(own, 0);
+  RunSettings settings;
+  Configuration configuration(sections_of(settings));
   agreed(session.world, [&] {
-    RunSettings settings;
-    Configuration configuration(sections_of(settings));
     configuration.apply_text(text, options.path);
     configuration.apply_overrides(options.overrides);
+  });
+  const std::optional<EncoderArchitecture> encoder = pretrained_architecture(session.world, settings, "never");
+  agreed(session.world, [&] {
+    if (encoder) apply_architecture(configuration, *encoder, settings.model.text);
     validate(settings);
     if (session.world.rank() == 0) fmt::print("{}", options.parameters ? parameters_of(settings) : configuration.to_toml(options.origin));
   });

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -108,11 +109,15 @@ std::string card(const CheckpointHead& head, const Options& options, const RunSe
       "## Data\nOrigin: {}. Records: {} train, {} validation, {} test, split by patient. Content digest `{}`.\n\n"
       "## Metrics\n{}\n"
       "## Use\n"
-      "`model.safetensors` holds the weights, `config.json` the architecture, `preprocessing.json` what is done to a record first. The model was fitted to the "
-      "data\n"
+      "`model.safetensors` holds the weights, `config.json` the architecture, `preprocessing.json` what is done to a record first; "
+      "`encoder/`, where there is one, opens with `AutoModel` of transformers. The model was fitted to the data\n"
       "named above; on other patients, hospitals or coding habits it must be evaluated anew. Not a medical device; not for decisions about patients.\n",
       settings.model.model.family, layout.trainable_count(), head.state.step, head.manifest.program, tasks, catalogue.origin, catalogue.rows(Split::train),
       catalogue.rows(Split::validation), catalogue.rows(Split::test), catalogue.content_digest, metrics_text(head, options));
+}
+
+bool has_encoder(const ParameterLayout& layout) {
+  return std::any_of(layout.entries.begin(), layout.entries.end(), [](const ParameterEntry& entry) { return entry.spec.name.starts_with("encoder."); });
 }
 
 void run_export(const Session& session, const Options& options) {
@@ -135,7 +140,8 @@ void run_export(const Session& session, const Options& options) {
                                   head.catalogue.vocabulary,
                                   card(head, options, settings, model, layout),
                                   text ? tokenizer_json(tokenizer) : "",
-                                  text ? tokenizer_config_json(tokenizer) : ""};
+                                  text ? tokenizer_config_json(tokenizer) : "",
+                                  has_encoder(layout) ? &settings.model.text : nullptr};
     export_model(options.out, contents);
     fmt::print("{}: exported from {} (step {})\n", options.out, path.string(), head.state.step);
   });
@@ -145,7 +151,7 @@ void run_export(const Session& session, const Options& options) {
 
 void add_export(CLI::App& root, const Session& session) {
   CLI::App* command =
-      root.add_subcommand("export", "Write a checkpoint for servers: model.safetensors, config.json, preprocessing.json, tokenizer, model card");
+      root.add_subcommand("export", "Write a checkpoint for servers: model.safetensors, config.json, preprocessing.json, tokenizer, encoder/, model card");
   const auto options = std::make_shared<Options>();
   command->add_option("--checkpoint", options->checkpoint, "checkpoint, or run directory (then its newest)")->required();
   command->add_option("--out", options->out, "directory to write; must not exist, or be empty")->required();

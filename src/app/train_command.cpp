@@ -22,7 +22,7 @@ std::string job_id() {
 }
 
 void run(const Session& session, const Options& options) {
-  const LoadedSettings loaded = load_run_settings(session.world, options.path, options.overrides);
+  const LoadedSettings loaded = load_run_settings(session.world, options.path, options.overrides, options.resume);
   const RunSummary summary = train(session.world, session.log, loaded, {options.resume}, {session.started, job_id(), ::isatty(STDERR_FILENO) == 1});
   if (summary.end == RunEnd::preempted) throw ExitCode{static_cast<int>(ErrorKind::preempted)};
   session.log.once("{} after step {}; best checkpoint: {}", summary.end == RunEnd::finished ? "finished" : "stopped early", summary.step, summary.best);

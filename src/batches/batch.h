@@ -27,6 +27,7 @@ struct NoteTensors {
   at::Tensor paragraph_document;  // [paragraphs] int64
   at::Tensor document_record;     // [D] int64, row in the leaf
   at::Tensor document_hour;       // [D] int64
+  at::Tensor hidden;              // [sum of window_lengths, d] the encoder's last hidden state, from a cache; undefined: the encoder runs
   [[nodiscard]] std::int64_t documents() const { return document_record.defined() ? document_record.size(0) : 0; }
 };
 

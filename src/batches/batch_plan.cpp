@@ -66,6 +66,7 @@ void check_batch_sizes(std::int64_t global_batch, std::int64_t micro_batch) {
 
 BatchPlan::BatchPlan(const RecordIndex& index, const std::vector<Task>& tasks, const PlanOptions& options) : index_(index), tasks_(tasks), options_(options) {
   check_batch_sizes(options.global_batch, options.micro_batch);
+  if (options.token_budget < 0) fail(ErrorKind::configuration, "train.micro_batch_tokens = {}; at least 0", options.token_budget);
   if (options.window_blocks < 1) fail(ErrorKind::configuration, "data.window_blocks = {}; at least 1", options.window_blocks);
   const std::int64_t chunk_rows = index.chunk_rows();
   check(chunk_rows >= 1, "BatchPlan: chunk_rows {}", chunk_rows);
@@ -104,7 +105,7 @@ BatchPlan::LaneLeaf BatchPlan::leaf_of_step(std::int64_t step_of_epoch, std::int
   return leaves[static_cast<std::size_t>(leaf)];
 }
 
-void BatchPlan::append_rows(std::int64_t epoch, const LaneLeaf& leaf, std::vector<RecordPlace>& rows) const {
+void BatchPlan::append_rows(std::int64_t epoch, const LaneLeaf& leaf, LeafPlan& plan) const {
   const EpochOrder order(index_, full_blocks_, tail_rows_, options_.seed, epoch);
   const std::int64_t begin = lane_begin(leaf.lane), lane_size = lane_rows(leaf.lane);
   const std::int64_t last = leaf.position + leaf.rows;
@@ -115,24 +116,34 @@ void BatchPlan::append_rows(std::int64_t epoch, const LaneLeaf& leaf, std::vecto
                                                            static_cast<std::uint64_t>(window)}),
                               static_cast<std::uint64_t>(size));
     for (; position < std::min(last, first + size); ++position) {
-      rows.push_back(order.at(begin + first + static_cast<std::int64_t>(shuffle(static_cast<std::uint64_t>(position - first)))));
+      plan.rows.push_back(order.at(begin + first + static_cast<std::int64_t>(shuffle(static_cast<std::uint64_t>(position - first)))));
+      plan.origins.push_back({leaf.lane, position});
     }
   }
 }
 
-StepPlan BatchPlan::step(std::int64_t step) const {
+LeafPlan BatchPlan::rows_of_step(std::int64_t step) const {
   check(step >= 0, "BatchPlan: step {}", step);
+  LeafPlan all{0, step / steps_per_epoch(), {}, {}};
+  for (const LaneLeaf& leaf : leaves_of_step(step % steps_per_epoch())) append_rows(all.epoch, leaf, all);
+  return all;
+}
+
+std::vector<std::vector<std::size_t>> BatchPlan::packed(const LeafPlan& rows) const {
+  std::vector<std::int64_t> tokens;
+  for (const RecordPlace& place : rows.rows) tokens.push_back(encoder_tokens(index_.at(place), options_.token_rules));
+  return pack_by_tokens(tokens, options_.token_budget);
+}
+
+StepPlan BatchPlan::step(std::int64_t step) const {
+  const LeafPlan all = rows_of_step(step);
   StepPlan plan;
   plan.step = step;
-  plan.epoch = step / steps_per_epoch();
+  plan.epoch = all.epoch;
+  plan.leaves = static_cast<std::int64_t>(options_.token_budget > 0 ? packed(all).size() : leaves_of_step(step % steps_per_epoch()).size());
   plan.label_counts.assign(tasks_.size(), 0);
-  std::vector<RecordPlace> rows;
-  for (const LaneLeaf& leaf : leaves_of_step(step % steps_per_epoch())) {
-    ++plan.leaves;
-    append_rows(plan.epoch, leaf, rows);
-  }
-  plan.records = static_cast<std::int64_t>(rows.size());
-  for (const RecordPlace& place : rows) {
+  plan.records = static_cast<std::int64_t>(all.rows.size());
+  for (const RecordPlace& place : all.rows) {
     const std::uint64_t valid = index_.at(place).labels_valid;
     for (std::size_t task = 0; task < tasks_.size(); ++task) {
       if ((valid >> task & 1U) != 0) plan.label_counts[task] += tasks_[task].label_width();
@@ -141,13 +152,32 @@ StepPlan BatchPlan::step(std::int64_t step) const {
   return plan;
 }
 
-LeafPlan BatchPlan::leaf(std::int64_t step, std::int64_t leaf) const {
+LeafPlan BatchPlan::lane_leaf(std::int64_t step, std::int64_t leaf) const {
   check(step >= 0, "BatchPlan: step {}", step);
-  const LaneLeaf source = leaf_of_step(step % steps_per_epoch(), leaf);
-  LeafPlan plan{leaf, step / steps_per_epoch(), source.lane, source.position, {}};
-  plan.rows.reserve(static_cast<std::size_t>(source.rows));
-  append_rows(plan.epoch, source, plan.rows);
+  LeafPlan plan{leaf, step / steps_per_epoch(), {}, {}};
+  append_rows(plan.epoch, leaf_of_step(step % steps_per_epoch(), leaf), plan);
   return plan;
+}
+
+LeafPlan BatchPlan::leaf(std::int64_t step, std::int64_t leaf) const { return leaves(step, {leaf, leaf + 1}).front(); }
+
+std::vector<LeafPlan> BatchPlan::leaves(std::int64_t step, LeafRange range) const {
+  std::vector<LeafPlan> plans;
+  if (options_.token_budget == 0) {
+    for (std::int64_t leaf = range.first; leaf < range.last; ++leaf) plans.push_back(lane_leaf(step, leaf));
+    return plans;
+  }
+  const LeafPlan all = rows_of_step(step);
+  const std::vector<std::vector<std::size_t>> groups = packed(all);
+  check(range.first >= 0 && range.last <= static_cast<std::int64_t>(groups.size()), "BatchPlan: leaves [{}, {}) of {}", range.first, range.last, groups.size());
+  for (std::int64_t leaf = range.first; leaf < range.last; ++leaf) {
+    LeafPlan& plan = plans.emplace_back(LeafPlan{leaf, all.epoch, {}, {}});
+    for (const std::size_t item : groups[static_cast<std::size_t>(leaf)]) {
+      plan.rows.push_back(all.rows[item]);
+      plan.origins.push_back(all.origins[item]);
+    }
+  }
+  return plans;
 }
 
 std::int64_t BatchPlan::evaluation_leaves(Split split) const { return (index_.rows(split) + options_.micro_batch - 1) / options_.micro_batch; }
@@ -156,13 +186,14 @@ LeafPlan BatchPlan::evaluation_leaf(Split split, std::int64_t leaf) const {
   check(leaf >= 0 && leaf < evaluation_leaves(split), "BatchPlan: evaluation leaf {} of {}", leaf, evaluation_leaves(split));
   LeafPlan plan;
   plan.leaf = leaf;
-  plan.position = leaf * options_.micro_batch;
-  std::int64_t skip = plan.position, wanted = std::min(options_.micro_batch, index_.rows(split) - plan.position);
+  const std::int64_t first = leaf * options_.micro_batch;
+  std::int64_t skip = first, wanted = std::min(options_.micro_batch, index_.rows(split) - first);
   for (int part = 0; part < index_.parts() && wanted > 0; ++part) {
     const std::int64_t rows = index_.rows(part, split);
     for (std::int64_t row = std::min(skip, rows); row < rows && wanted > 0; ++row, --wanted) plan.rows.push_back({part, index_.first_row(part, split) + row});
     skip -= std::min(skip, rows);
   }
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(plan.rows.size()); ++i) plan.origins.push_back({0, first + i});
   return plan;
 }
 

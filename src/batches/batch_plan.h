@@ -5,11 +5,15 @@
 // micro_batch owns the contiguous share [l N / M, (l+1) N / M) of it, shuffled inside windows of window_blocks * chunk_rows rows by a keyed bijection. The
 // leaf of lane l at step s of the epoch is the lane's next micro_batch rows. Shares do not end on block borders, so at most M blocks an epoch are read by two
 // lanes. Lane sizes differ by at most one, so only the last step of an epoch can have smaller leaves or fewer than M.
+//
+// With a budget of tokens a step has the same rows, but they are packed anew into the fewest leaves of nearly equal tokens that keep to the budget: M varies by
+// step, leaves hold rows of several lanes, and ranks that own equally many leaves have nearly equal work.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
+#include "batches/token_packing.h"
 #include "shards/record_index.h"
 
 namespace tributary {
@@ -19,14 +23,21 @@ struct PlanOptions {
   std::int64_t global_batch = 32;  // records a step, a multiple of micro_batch
   std::int64_t micro_batch = 8;    // records a leaf
   std::int64_t window_blocks = 8;  // W: rows are shuffled inside this many chunks of a lane
+  std::int64_t token_budget = 0;   // tokens a training leaf; 0: leaves of micro_batch records. Evaluation always has those
+  TokenRules token_rules = {};     // what counts as a record's tokens
+};
+
+struct LanePosition {
+  std::int64_t lane = 0;      // whose blocks a row is read with; evaluation: 0
+  std::int64_t position = 0;  // in the lane
+  auto operator<=>(const LanePosition&) const = default;
 };
 
 struct LeafPlan {
-  std::int64_t leaf = 0;      // 0 .. M-1, dense: its place in the tree of the step
-  std::int64_t epoch = 0;     // evaluation: 0
-  std::int64_t lane = 0;      // whose blocks it reads; evaluation: 0
-  std::int64_t position = 0;  // of its first row in the lane
+  std::int64_t leaf = 0;   // 0 .. M-1, dense: its place in the tree of the step
+  std::int64_t epoch = 0;  // evaluation: 0
   std::vector<RecordPlace> rows;
+  std::vector<LanePosition> origins;  // one a row
 };
 
 struct StepPlan {
@@ -56,6 +67,7 @@ class BatchPlan {
   [[nodiscard]] std::int64_t steps_per_epoch() const;
   [[nodiscard]] StepPlan step(std::int64_t step) const;
   [[nodiscard]] LeafPlan leaf(std::int64_t step, std::int64_t leaf) const;
+  [[nodiscard]] std::vector<LeafPlan> leaves(std::int64_t step, LeafRange range) const;  // the same, of a range
 
   // Evaluation: rows of a split in part order, in leaves of micro_batch rows.
   [[nodiscard]] std::int64_t evaluation_leaves(Split split) const;
@@ -73,7 +85,10 @@ class BatchPlan {
   [[nodiscard]] std::int64_t lane_rows(std::int64_t lane) const { return lane_begin(lane + 1) - lane_begin(lane); }
   [[nodiscard]] std::vector<LaneLeaf> leaves_of_step(std::int64_t step_of_epoch) const;
   [[nodiscard]] LaneLeaf leaf_of_step(std::int64_t step_of_epoch, std::int64_t leaf) const;
-  void append_rows(std::int64_t epoch, const LaneLeaf& leaf, std::vector<RecordPlace>& rows) const;
+  void append_rows(std::int64_t epoch, const LaneLeaf& leaf, LeafPlan& plan) const;
+  [[nodiscard]] LeafPlan rows_of_step(std::int64_t step) const;
+  [[nodiscard]] std::vector<std::vector<std::size_t>> packed(const LeafPlan& rows) const;
+  [[nodiscard]] LeafPlan lane_leaf(std::int64_t step, std::int64_t leaf) const;
 
   const RecordIndex& index_;
   const std::vector<Task>& tasks_;

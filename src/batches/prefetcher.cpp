@@ -5,6 +5,15 @@
 #include "base/error.h"
 
 namespace tributary {
+namespace {
+
+Batch make_batch(RowReader& reader, const Collator& collator, HiddenSource* hidden, const LeafPlan& leaf) {
+  Batch batch = collator.collate(reader.read(leaf));
+  if (hidden != nullptr && batch.notes.documents() > 0) batch.notes.hidden = hidden->hidden(batch.places, batch.notes);
+  return batch;
+}
+
+}  // namespace
 
 Prefetcher::Prefetcher(const BatchPlan& plan, const RecordIndex& index, RowSource& source, const Collator& collator, const PrefetchOptions& options)
     : reader_(index, source, plan.window_rows()),
@@ -14,9 +23,7 @@ Prefetcher::Prefetcher(const BatchPlan& plan, const RecordIndex& index, RowSourc
                StepBatches result;
                result.plan = plan.step(step);
                result.range = leaves_of_rank(result.plan.leaves, options.ranks, options.rank);
-               for (std::int64_t leaf = result.range.first; leaf < result.range.last; ++leaf) {
-                 result.batches.push_back(collator.collate(reader_.read(plan.leaf(step, leaf))));
-               }
+               for (const LeafPlan& leaf : plan.leaves(step, result.range)) result.batches.push_back(make_batch(reader_, collator, options.hidden, leaf));
                ++step;
                return result;
              }) {}
@@ -28,12 +35,12 @@ StepBatches Prefetcher::next() {
 }
 
 EvaluationBatches::EvaluationBatches(const BatchPlan& plan, const RecordIndex& index, RowSource& source, const Collator& collator, Split split, int ranks,
-                                     int rank, std::int64_t depth)
+                                     int rank, HiddenSource* hidden, std::int64_t depth)
     : reader_(index, source, plan.window_rows()),
       ahead_(static_cast<std::size_t>(std::max<std::int64_t>(1, depth)),
-             [this, &plan, &collator, split, own = leaves_of_rank(plan.evaluation_leaves(split), ranks, rank)]() mutable -> std::optional<LeafBatch> {
+             [this, &plan, &collator, split, hidden, own = leaves_of_rank(plan.evaluation_leaves(split), ranks, rank)]() mutable -> std::optional<LeafBatch> {
                if (own.size() == 0) return std::nullopt;
-               LeafBatch result{own.first, collator.collate(reader_.read(plan.evaluation_leaf(split, own.first)))};
+               LeafBatch result{own.first, make_batch(reader_, collator, hidden, plan.evaluation_leaf(split, own.first))};
                ++own.first;
                return result;
              }) {}

@@ -10,6 +10,7 @@
 #include "batches/batch.h"
 #include "batches/batch_plan.h"
 #include "batches/collator.h"
+#include "batches/hidden_source.h"
 #include "batches/row_reader.h"
 
 namespace tributary {
@@ -25,9 +26,10 @@ struct PrefetchOptions {
   std::int64_t first_step = 0;                                       // the cursor: any step, in mid-epoch too
   std::int64_t end_step = std::numeric_limits<std::int64_t>::max();  // the thread reads nothing for this step and later ones
   std::int64_t depth = 2;                                            // finished steps that may wait
+  HiddenSource* hidden = nullptr;                                    // fills the batches' token embeddings; null: none
 };
 
-// Keeps references to all four arguments, which must outlive it. Owns: one thread; HDF5's lock is taken inside the source.
+// Keeps references to its arguments, which must outlive it. Owns: one thread; HDF5's lock is taken inside the source.
 class Prefetcher {
  public:
   Prefetcher(const BatchPlan& plan, const RecordIndex& index, RowSource& source, const Collator& collator, const PrefetchOptions& options);
@@ -52,7 +54,7 @@ struct LeafBatch {
 class EvaluationBatches {
  public:
   EvaluationBatches(const BatchPlan& plan, const RecordIndex& index, RowSource& source, const Collator& collator, Split split, int ranks, int rank,
-                    std::int64_t depth = 8);
+                    HiddenSource* hidden = nullptr, std::int64_t depth = 8);
 
   [[nodiscard]] std::optional<LeafBatch> next() { return ahead_.next(); }  // nullopt: no more. Throws: what the thread met
 

@@ -38,17 +38,17 @@ std::vector<RowRef> RowReader::read(const LeafPlan& leaf) {
     lanes_.clear();
     epoch_ = leaf.epoch;
   }
-  Lane& lane = lanes_[leaf.lane];
+  check(leaf.origins.size() == leaf.rows.size(), "RowReader: {} rows of {} origins", leaf.rows.size(), leaf.origins.size());
   std::vector<RowRef> rows;
   rows.reserve(leaf.rows.size());
-  std::int64_t position = leaf.position;
-  for (const RecordPlace& place : leaf.rows) {
-    const std::int64_t window = position++ / window_rows_;
+  for (std::size_t i = 0; i < leaf.rows.size(); ++i) {
+    Lane& lane = lanes_[leaf.origins[i].lane];
+    const std::int64_t window = leaf.origins[i].position / window_rows_;
     if (window != lane.window) {
       std::erase_if(lane.held, [&](const auto& entry) { return entry.second.last_window + 1 < window; });
       lane.window = window;
     }
-    rows.push_back(take(lane, place, window));
+    rows.push_back(take(lane, leaf.rows[i], window));
   }
   return rows;
 }

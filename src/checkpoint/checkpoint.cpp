@@ -20,11 +20,13 @@ constexpr const char* model_group = "model/";
 constexpr const char* first_group = "optimizer/m/";
 constexpr const char* second_group = "optimizer/v/";
 
+enum class Kind { trainable, frozen };
+
 // The pieces of one group that lie in this rank's slice. `values` begins at arena element `origin`.
-void append_pieces(const ParameterLayout& layout, const char* group, bool trainable_only, std::int64_t slice_first, std::int64_t slice_last,
-                   const float* values, std::int64_t origin, std::vector<TensorPiece>& pieces) {
+void append_pieces(const ParameterLayout& layout, const char* group, Kind kind, std::int64_t slice_first, std::int64_t slice_last, const float* values,
+                   std::int64_t origin, std::vector<TensorPiece>& pieces) {
   for (const ParameterEntry& entry : layout.entries) {
-    if (trainable_only && !entry.spec.trainable) continue;
+    if (entry.spec.trainable != (kind == Kind::trainable)) continue;
     TensorPiece piece{{group + entry.spec.name, entry.spec.shape}};
     const std::int64_t first = std::max(slice_first, entry.offset), last = std::min(slice_last, entry.offset + entry.spec.count());
     if (first < last) {
@@ -36,12 +38,17 @@ void append_pieces(const ParameterLayout& layout, const char* group, bool traina
   }
 }
 
-std::vector<TensorPiece> pieces_of(const CheckpointSource& source) {
+// Which part of each tensor this rank writes: of the trained ones its slice, of the frozen ones an equal share.
+std::vector<TensorPiece> pieces_of(const Communicator& comm, const CheckpointSource& source) {
   const std::int64_t first = source.moments.offset, last = first + source.moments.first.numel();
+  const std::int64_t trainable = source.layout.trainable, frozen = source.layout.total - trainable;
   std::vector<TensorPiece> pieces;
-  append_pieces(source.layout, model_group, false, first, last, source.parameters.data_ptr<float>() + first, first, pieces);
-  append_pieces(source.layout, first_group, true, first, last, source.moments.first.data_ptr<float>(), first, pieces);
-  append_pieces(source.layout, second_group, true, first, last, source.moments.second.data_ptr<float>(), first, pieces);
+  const auto* values = source.parameters.data_ptr<float>();
+  append_pieces(source.layout, model_group, Kind::trainable, first, last, values + first, first, pieces);
+  const std::int64_t share = trainable + frozen * comm.rank() / comm.size(), next = trainable + frozen * (comm.rank() + 1) / comm.size();
+  append_pieces(source.layout, model_group, Kind::frozen, share, next, values + share, share, pieces);
+  append_pieces(source.layout, first_group, Kind::trainable, first, last, source.moments.first.data_ptr<float>(), first, pieces);
+  append_pieces(source.layout, second_group, Kind::trainable, first, last, source.moments.second.data_ptr<float>(), first, pieces);
   return pieces;
 }
 
@@ -49,8 +56,8 @@ void check_source(const CheckpointSource& source) {
   const auto plain = [](const at::Tensor& tensor) { return tensor.scalar_type() == at::kFloat && tensor.is_contiguous() && tensor.device().is_cpu(); };
   check(plain(source.parameters) && plain(source.moments.first) && plain(source.moments.second), "save_checkpoint: tensors must be contiguous floats");
   check(source.parameters.numel() == source.layout.total && source.moments.first.numel() == source.moments.second.numel() && source.moments.offset >= 0 &&
-            source.moments.offset + source.moments.first.numel() <= source.layout.total,
-        "save_checkpoint: slice of {} at {} in an arena of {}", source.moments.first.numel(), source.moments.offset, source.layout.total);
+            source.moments.offset + source.moments.first.numel() <= source.layout.trainable,
+        "save_checkpoint: slice of {} at {} of {} trained elements", source.moments.first.numel(), source.moments.offset, source.layout.trainable);
 }
 
 // What the file system gives back must be what was written: on a full disk the library may report success.
@@ -118,7 +125,7 @@ Manifest write_staged(const Communicator& comm, const std::filesystem::path& sta
     write_small_files(staging, source);
   });
   const auto path = staging / tensors_file;
-  const std::vector<TensorPiece> pieces = pieces_of(source);
+  const std::vector<TensorPiece> pieces = pieces_of(comm, source);
   on_root(comm, [&] { need_space(staging, pieces); });
   write_tensors(comm, path, pieces);
   agreed(comm, [&] { sync_path(path); });

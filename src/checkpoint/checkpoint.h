@@ -16,7 +16,7 @@
 
 namespace tributary {
 
-// A rank's slice of the optimizer's moments: elements [offset, offset + first.numel()) of the arena.
+// A rank's slice of the optimizer's moments: elements [offset, offset + first.numel()) of the trainable part of the arena.
 struct MomentSlice {
   std::int64_t offset = 0;
   at::Tensor first, second;  // float
@@ -25,7 +25,7 @@ struct MomentSlice {
 struct CheckpointSource {
   const ParameterLayout& layout;
   const at::Tensor& parameters;  // the whole arena, equal on every rank
-  MomentSlice moments;           // the ranks' slices together are the arena
+  MomentSlice moments;           // the ranks' slices together are its trainable part
   const TrainState& state;
   const std::string& config_toml;
   const Catalogue& catalogue;  // of the data set trained on: schema, normalisation, vocabulary
@@ -61,7 +61,7 @@ struct CheckpointHead {
 
 struct LoadedTensors {
   at::Tensor parameters;  // the whole arena, padding 0
-  MomentSlice moments;    // as asked for; frozen entries and padding 0
+  MomentSlice moments;    // as asked for; padding 0
 };
 
 struct ArenaRange {

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <charconv>
+
 #include "base/error.h"
 
 namespace tributary {
@@ -13,13 +15,19 @@ std::vector<Section> sections_of(ModelSettings& s) {
         {"mode", &s.model.mode, "the sequence: hourly timeline of series, notes and static features", {"timeline"}},
         {"dropout", &s.model.dropout, "after every LSTM layer and before the heads", {}, 0, 0.95}}},
       {"text",
-       {{"layers", &s.text.layers, "encoder layers", {}, 1, 128},
+       {{"pretrained", &s.text.pretrained,
+         "folder of a published BERT encoder (config.json, model.safetensors), which then decides layers to layer_norm_epsilon below; empty: random weights"},
+        {"layers", &s.text.layers, "encoder layers", {}, 1, 128},
         {"width", &s.text.width, "encoder width d, a multiple of heads", {}, 1, 65536},
         {"heads", &s.text.heads, "encoder attention heads", {}, 1, 1024},
         {"intermediate", &s.text.intermediate, "encoder feed-forward width", {}, 1, 262144},
         {"positions", &s.text.positions, "learned positions; at least data.window_tokens", {}, 8, 65536},
+        {"type_vocabulary", &s.text.type_vocabulary, "token types (all tokens are of type 0)", {}, 1, 65536},
+        {"layer_norm_epsilon", &s.text.layer_norm_epsilon, "epsilon of the encoder's layer norms", {}, 1e-20, 1},
         {"dropout", &s.text.dropout, "inside the encoder", {}, 0, 0.95},
-        {"freeze", &s.text.freeze, "train the encoder or keep it as it is", {"none", "all"}},
+        {"freeze", &s.text.freeze,
+         "what of the encoder stays as it is, in evaluation mode: none, all, or a number such as \"4\" for the embeddings and the first 4 layers"},
+        {"cache", &s.text.cache, "folder in which a frozen encoder's embeddings of all notes are kept and from which they are read; empty: the encoder runs"},
         {"sentence", &s.text.sentence, "sentence embedding from tokens (eq 5)", {"mean"}},
         {"paragraph", &s.text.paragraph, "paragraph embedding from sentences", {"mean", "attention"}},
         {"document", &s.text.document, "document embedding from paragraphs", {"mean", "attention"}}}},
@@ -59,6 +67,18 @@ std::vector<Section> sections_of(ModelSettings& s) {
   };
 }
 
+std::int64_t frozen_layers(const TextConfig& text) {
+  if (text.freeze == "none") return -1;
+  if (text.freeze == "all") return text.layers;
+  std::int64_t layers = 0;
+  const char* end = text.freeze.data() + text.freeze.size();
+  const auto [after, error] = std::from_chars(text.freeze.data(), end, layers);
+  if (error != std::errc() || after != end || layers < 0 || layers > text.layers)
+    fail(ErrorKind::configuration, "text.freeze: expected \"none\", \"all\" or a number of layers from 0 to text.layers = {}, found \"{}\"", text.layers,
+         text.freeze);
+  return layers;
+}
+
 void check_settings(const ModelSettings& s) {
   std::string faults;
   const auto demand = [&](bool holds, const std::string& fault) {
@@ -68,6 +88,13 @@ void check_settings(const ModelSettings& s) {
   demand(s.lstm.kernel % 2 == 1, fmt::format("lstm.kernel = {} must be odd", s.lstm.kernel));
   demand(!s.use.ms_cnn || !s.cnn.pairs.empty(), "cnn.pairs: expected at least one [kernel, dilation]; set use.ms_cnn = false for a model without branches");
   for (const auto& pair : s.cnn.pairs) demand(pair.size() == 2 && pair[0] >= 1 && pair[1] >= 1, "cnn.pairs: each pair is [kernel, dilation], both at least 1");
+  demand(s.text.cache.empty() || s.text.freeze == "all",
+         fmt::format("text.cache needs text.freeze = \"all\", found \"{}\": an encoder that is trained gives other embeddings after each step", s.text.freeze));
+  try {
+    static_cast<void>(frozen_layers(s.text));
+  } catch (const Error& fault) {
+    demand(false, fault.what());
+  }
   if (!faults.empty()) throw Error(ErrorKind::configuration, faults);
 }
 

@@ -11,14 +11,18 @@ struct ModelConfig {
   double dropout = 0.1;
 };
 
-struct TextConfig {  // a BERT encoder built from configuration
+struct TextConfig {  // a BERT encoder, built from configuration or from a folder of published weights
+  std::string pretrained;
   std::int64_t layers = 2;
   std::int64_t width = 64;
   std::int64_t heads = 2;
   std::int64_t intermediate = 256;
   std::int64_t positions = 512;
+  std::int64_t type_vocabulary = 2;
+  double layer_norm_epsilon = 1e-12;
   double dropout = 0.1;
   std::string freeze = "none";
+  std::string cache;
   std::string sentence = "mean";
   std::string paragraph = "mean";
   std::string document = "mean";
@@ -75,6 +79,9 @@ struct ModelSettings {
 };
 
 [[nodiscard]] std::vector<Section> sections_of(ModelSettings& settings);
+
+// How many encoder layers stay as they are, the embeddings with them; -1: nothing is frozen. Throws: Error{configuration} for another word in text.freeze.
+[[nodiscard]] std::int64_t frozen_layers(const TextConfig& text);
 
 // Throws: Error{configuration} with one line for each pair of fields that do not fit each other.
 void check_settings(const ModelSettings& settings);

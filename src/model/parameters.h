@@ -1,4 +1,5 @@
-// Names, shapes and places of all parameters of a model: one flat, 64-byte aligned arena in name order.
+// Names, shapes and places of all parameters of a model: one flat, 64-byte aligned arena, what is trained first, then what is frozen, each in name order.
+// Gradients and optimizer state are arenas of the first part alone, so a frozen parameter costs neither memory nor communication there.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -33,20 +34,24 @@ struct ParameterEntry {
 };
 
 struct ParameterLayout {
-  std::vector<ParameterEntry> entries;                            // sorted by name
+  std::vector<ParameterEntry> entries;                            // trainable ones first; each kind sorted by name
   std::int64_t total = 0;                                         // elements of the arena
+  std::int64_t trainable = 0;                                     // of its first part: of a gradient arena
   [[nodiscard]] std::size_t find(const std::string& name) const;  // Throws: Error{internal}
-  [[nodiscard]] std::int64_t trainable_count() const;
+  [[nodiscard]] std::int64_t trainable_count() const;             // without padding
 };
 
 // Throws: Error{internal} for a name that stands twice with different shapes. Equal specs of a shared parameter count once.
 [[nodiscard]] ParameterLayout make_layout(std::vector<ParameterSpec> specs);
 
-// The parameter as a view of the arena, with its shape.
+// The parameter as a view of the arena, with its shape; of a trainable one also as a view of a gradient arena.
 [[nodiscard]] at::Tensor view_of(const ParameterLayout& layout, const at::Tensor& arena, std::size_t entry);
 
 // A zeroed arena, padding included, 64-byte aligned.
 [[nodiscard]] at::Tensor make_arena(const ParameterLayout& layout, at::ScalarType type);
+
+// The same for gradients: the trainable part alone.
+[[nodiscard]] at::Tensor make_gradient_arena(const ParameterLayout& layout, at::ScalarType type);
 
 // Initial values, each drawn by (seed, name): equal on every rank and for every cut.
 void initialise(const ParameterLayout& layout, const at::Tensor& arena, std::uint64_t seed);

@@ -14,7 +14,7 @@
 namespace tributary {
 
 struct AdamState {
-  at::Tensor first, second;  // [own slice] moments; 0 in padding and frozen entries
+  at::Tensor first, second;  // [own slice] moments; 0 in padding
   std::int64_t updates = 0;  // steps applied (skipped ones do not count): the t of the bias correction
 };
 [[nodiscard]] AdamState make_adam_state(const ArenaSlices& slices, int rank);

@@ -29,7 +29,7 @@ ArenaSlices slice_arena(std::int64_t total, int ranks) {
 }
 
 GradientTree::GradientTree(const Communicator& comm, const ParameterLayout& layout, Reduction reduction)
-    : comm_(comm), layout_(layout), reduction_(reduction), slices_(slice_arena(layout.total, comm.size())) {}
+    : comm_(comm), layout_(layout), reduction_(reduction), slices_(slice_arena(layout.trainable, comm.size())) {}
 
 void GradientTree::start(std::vector<std::int64_t> bounds) {
   check(bounds.size() == static_cast<std::size_t>(comm_.size()) + 1 && bounds.front() == 0 && bounds.back() >= 1, "{} bounds for {} ranks", bounds.size(),
@@ -41,7 +41,7 @@ void GradientTree::start(std::vector<std::int64_t> bounds) {
 }
 
 at::Tensor GradientTree::begin(std::int64_t /*leaf*/) {
-  if (pool_.empty()) return make_arena(layout_, at::kFloat);
+  if (pool_.empty()) return make_gradient_arena(layout_, at::kFloat);
   at::Tensor arena = std::move(pool_.back());
   pool_.pop_back();
   return arena.zero_();
@@ -50,7 +50,7 @@ at::Tensor GradientTree::begin(std::int64_t /*leaf*/) {
 void GradientTree::add_topmost() {
   const at::Tensor right = std::move(partials_.back());
   partials_.pop_back();
-  add(partials_.back().data_ptr<float>(), right.data_ptr<float>(), layout_.total);
+  add(partials_.back().data_ptr<float>(), right.data_ptr<float>(), layout_.trainable);
   pool_.push_back(right);
 }
 

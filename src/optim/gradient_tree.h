@@ -14,7 +14,8 @@
 
 namespace tributary {
 
-// Which elements of the arena each rank reduces, updates and keeps optimizer state for: multiples of arena_block, differing by at most one block.
+// Which elements of the trainable part of the arena each rank reduces, updates and keeps optimizer state for: multiples of arena_block, differing by at most
+// one block.
 struct ArenaSlices {
   std::vector<std::int64_t> counts, offsets;  // [ranks], in elements
 };

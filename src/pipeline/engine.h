@@ -21,7 +21,7 @@ struct LeafOutput {
   std::vector<at::Tensor> outputs;  // as BlockList::outputs
 };
 
-// Takes each leaf's finished gradient. The engine asks for a zeroed arena when a leaf's backward begins and hands it back complete, leaves ascending.
+// Takes each leaf's finished gradient. The engine asks for a zeroed gradient arena when a leaf's backward begins and hands it back complete, leaves ascending.
 class GradientSink {
  public:
   virtual ~GradientSink() = default;

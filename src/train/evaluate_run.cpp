@@ -12,6 +12,8 @@
 #include "metrics/predictions.h"
 #include "train/evaluator.h"
 #include "train/network.h"
+#include "train/note_cache.h"
+#include "train/run_record.h"
 #include "train/run_settings.h"
 
 namespace tributary {
@@ -114,7 +116,10 @@ std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Lo
   const Collator collator = agreed(world, [&] { return make_collator(data, settings.data, fields); });
   const auto source = agreed(world, [&] { return make_source(data, fields); });
   Watchdog watchdog(world, static_cast<double>(settings.run.watchdog_s), {});
-  const EvaluationTools tools{world, data, plan, *source, collator, network.model, network.engine, settings.model.heads.weight, watchdog};
+  const auto machines = gather_machines(world);
+  const auto cache = open_note_cache(world, log, {settings, data, network, tensors.parameters, bits_depend_on(machines.front()), [&] { watchdog.alive(); }},
+                                     CacheBuild::nothing);
+  const EvaluationTools tools{world, data, plan, *source, collator, network.model, network.engine, settings.model.heads.weight, watchdog, cache.get()};
 
   std::vector<SplitResult> results;
   for (const Split split : {Split::train, Split::validation, Split::test}) {

@@ -35,7 +35,7 @@ OwnResults run_leaves(const EvaluationTools& tools, const at::Tensor& parameters
   OwnResults own;
   own.scores.resize(tools.model.tasks.size());
   own.counts.resize(tools.model.tasks.size(), 0);
-  EvaluationBatches batches(tools.plan, tools.data.index, tools.source, tools.collator, split, tools.comm.size(), tools.comm.rank());
+  EvaluationBatches batches(tools.plan, tools.data.index, tools.source, tools.collator, split, tools.comm.size(), tools.comm.rank(), tools.hidden);
   const std::size_t sums = output_number(tools.model, loss_sums_name);
   while (const std::optional<LeafBatch> leaf = batches.next()) {
     tools.watchdog.alive();
@@ -99,7 +99,13 @@ void gather_rows(const Communicator& comm, const OwnResults& own, Evaluation& re
 }  // namespace
 
 PlanOptions plan_options(const RunSettings& settings) {
-  return {static_cast<std::uint64_t>(settings.train.seed), settings.train.global_batch, settings.train.micro_batch, settings.data.window_blocks};
+  const DataConfig& data = settings.data;
+  return {static_cast<std::uint64_t>(settings.train.seed),
+          settings.train.global_batch,
+          settings.train.micro_batch,
+          data.window_blocks,
+          settings.train.micro_batch_tokens,
+          {data.notes_per_record, data.tokens_per_note, {data.window_tokens, data.window_stride}}};
 }
 
 std::optional<double> total_loss(const std::vector<std::optional<double>>& task_losses, const BlockList& model, const Schema& schema,

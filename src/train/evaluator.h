@@ -42,6 +42,7 @@ struct EvaluationTools {
   const Engine& engine;
   const std::map<std::string, double>& task_weights;  // HeadsConfig::weight
   Watchdog& watchdog;
+  HiddenSource* hidden = nullptr;  // a cache of token embeddings, or none
 };
 
 // Collective: all ranks. Throws on all ranks together: Error{data, io, missing}.

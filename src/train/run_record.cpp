@@ -55,6 +55,10 @@ void require_equal_machines(const std::vector<RankMachine>& machines, Reduction 
   }
 }
 
+std::string bits_depend_on(const RankMachine& machine) {
+  return nlohmann::ordered_json{{"libtorch", machine.versions.libtorch}, {"processor", machine.versions.processor}}.dump();
+}
+
 void write_run_record(const std::filesystem::path& path, const RunFacts& facts, const std::vector<RankMachine>& machines) {
   std::set<std::string> hosts;
   for (const RankMachine& machine : machines) hosts.insert(machine.host);
@@ -67,6 +71,7 @@ void write_run_record(const std::filesystem::path& path, const RunFacts& facts, 
   const nlohmann::ordered_json record = {{"configuration", settings},
                                          {"configuration_digest", facts.settings_digest},
                                          {"data", {{"directory", facts.data_directory}, {"content_digest", facts.data_digest}}},
+                                         {"encoder", nlohmann::ordered_json::parse(facts.encoder)},
                                          {"parameters", facts.parameters},
                                          {"trainable_parameters", facts.trainable},
                                          {"total_steps", facts.total_steps},

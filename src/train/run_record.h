@@ -24,6 +24,9 @@ struct RankMachine {
 // Throws: Error{launch}, on all ranks together, when exact reduction would mix processors or LibTorch versions: which ranks differ, and what to do.
 void require_equal_machines(const std::vector<RankMachine>& machines, Reduction reduction);
 
+// What the bits of a run depend on beside its settings and its data, as JSON: library and processor.
+[[nodiscard]] std::string bits_depend_on(const RankMachine& machine);
+
 struct RunFacts {
   std::string settings_json, settings_digest;
   std::string data_directory, data_digest;
@@ -31,6 +34,7 @@ struct RunFacts {
   std::int64_t first_step = 0;  // 0, or the step it goes on from
   std::int64_t total_steps = 0;
   std::string resumed_from;  // a checkpoint, or empty
+  std::string encoder;       // JSON: folder and digest of the pretrained encoder that the run began with, or null
 };
 
 // Starts of the same run are kept as a list. Rank 0 calls it. Throws: Error{cannot_create, io}.

@@ -15,6 +15,7 @@
 #include "comm/agree.h"
 #include "comm/gpu.h"
 #include "model/registry.h"
+#include "train/pretrained.h"
 
 namespace tributary {
 
@@ -82,23 +83,33 @@ void validate(const RunSettings& s) {
   if (!faults.empty()) throw Error(ErrorKind::configuration, faults);
 }
 
-LoadedSettings parse_run_settings(std::string_view text, const std::string& file, const std::vector<std::string>& overrides) {
+LoadedSettings parse_run_settings(std::string_view text, const std::string& file, const std::vector<std::string>& overrides,
+                                  const std::optional<EncoderArchitecture>& encoder) {
   LoadedSettings loaded;
   Configuration configuration(sections_of(loaded.settings));
   configuration.apply_text(text, file);
   configuration.apply_overrides(overrides);
+  if (encoder) apply_architecture(configuration, *encoder, loaded.settings.model.text);
   validate(loaded.settings);
   loaded.toml = configuration.to_toml();
   loaded.json = configuration.to_json();
-  loaded.digest = configuration.digest({"run", "checkpoint", "data.shards", "data.verify"});
+  loaded.digest = configuration.digest({"run", "checkpoint", "data.shards", "data.verify", "text.pretrained", "text.cache"});
   return loaded;
 }
 
-LoadedSettings load_run_settings(const Communicator& comm, const std::string& path, const std::vector<std::string>& overrides) {
+LoadedSettings load_run_settings(const Communicator& comm, const std::string& path, const std::vector<std::string>& overrides, const std::string& resume) {
   const std::string own = agreed(comm, [&] { return comm.rank() == 0 ? read_file(path) : std::string(); });
   const std::string text = comm.broadcast(own, 0);
+  const RunSettings as_written = agreed(comm, [&] {
+    RunSettings settings;
+    Configuration configuration(sections_of(settings));
+    configuration.apply_text(text, path);
+    configuration.apply_overrides(overrides);
+    return settings;
+  });
+  const std::optional<EncoderArchitecture> encoder = pretrained_architecture(comm, as_written, resume);
   return agreed(comm, [&] {
-    LoadedSettings loaded = parse_run_settings(text, path, overrides);
+    LoadedSettings loaded = parse_run_settings(text, path, overrides, encoder);
     check_ranks(loaded.settings.run, comm.size());
     if (loaded.settings.run.device == "cuda") require_gpu(gpu_support());
     return loaded;

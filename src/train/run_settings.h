@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "batches/data_config.h"
+#include "checkpoint/serving/encoder_folder.h"
 #include "comm/communicator.h"
 #include "model/model_config.h"
 #include "optim/optim_config.h"
@@ -39,15 +40,17 @@ struct LoadedSettings {
   RunSettings settings;
   std::string toml;    // printout: reading it back gives the same settings
   std::string json;    // for run.json
-  std::string digest;  // of what decides the numbers: without [run], [checkpoint], data.shards, data.verify
+  std::string digest;  // of what decides the numbers: without [run], [checkpoint], data.shards, data.verify, text.pretrained, text.cache
 };
 
-// Text and overrides over the defaults, validated. `file`: how messages call the text.
-// Throws: Error{configuration}.
-[[nodiscard]] LoadedSettings parse_run_settings(std::string_view text, const std::string& file, const std::vector<std::string>& overrides);
+// Text and overrides over the defaults, then what the folder of text.pretrained says (`encoder`; nothing for the settings of a checkpoint, which say it
+// themselves), validated. `file`: how messages call the text. Throws: Error{configuration}.
+[[nodiscard]] LoadedSettings parse_run_settings(std::string_view text, const std::string& file, const std::vector<std::string>& overrides,
+                                                const std::optional<EncoderArchitecture>& encoder = std::nullopt);
 
-// Rank 0 reads the file, all ranks parse it. Collective: all ranks of `comm`.
-// Throws on all ranks together: Error{missing, io, configuration, launch}.
-[[nodiscard]] LoadedSettings load_run_settings(const Communicator& comm, const std::string& path, const std::vector<std::string>& overrides);
+// Rank 0 reads the file, and the folder of text.pretrained where there is one; all ranks parse. `resume`: as in ResumeChoice; where the folder is gone, a run
+// that goes on does without it. Collective: all ranks of `comm`. Throws on all ranks together: Error{missing, io, data, configuration, launch}.
+[[nodiscard]] LoadedSettings load_run_settings(const Communicator& comm, const std::string& path, const std::vector<std::string>& overrides,
+                                               const std::string& resume = "never");
 
 }  // namespace tributary

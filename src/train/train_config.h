@@ -11,6 +11,7 @@ struct TrainConfig {
   std::int64_t seed = 1;
   std::int64_t global_batch = 32;
   std::int64_t micro_batch = 8;
+  std::int64_t micro_batch_tokens = 0;
   std::int64_t evaluate_every = 0;
   std::int64_t patience = 10;
   std::string watch = "loss";
@@ -24,6 +25,12 @@ inline Section section_of(TrainConfig& c) {
            {"seed", &c.seed, "keys every random draw", {}, 0, 9e15},
            {"global_batch", &c.global_batch, "records a step over all ranks, a multiple of micro_batch", {}, 1, 1e9},
            {"micro_batch", &c.micro_batch, "records a leaf: the unit of work that is never split", {}, 1, 1e9},
+           {"micro_batch_tokens",
+            &c.micro_batch_tokens,
+            "tokens a leaf: the records of a step are packed into leaves of nearly equal tokens, at most this many; 0: leaves of micro_batch records",
+            {},
+            0,
+            1e9},
            {"evaluate_every", &c.evaluate_every, "steps between validations; 0: once an epoch", {}, 0, 1e15},
            {"patience", &c.patience, "validations without improvement before stopping; 0: never stop early", {}, 0, 1e9},
            {"watch", &c.watch, "what decides the best checkpoint on validation: loss, or auroc (mean over tasks)", {"loss", "auroc"}},

@@ -16,6 +16,8 @@
 #include "train/evaluator.h"
 #include "train/event_log.h"
 #include "train/network.h"
+#include "train/note_cache.h"
+#include "train/pretrained.h"
 #include "train/progress.h"
 #include "train/run_lock.h"
 #include "train/run_record.h"
@@ -27,10 +29,7 @@ namespace {
 
 Reduction reduction_of(const RunSettings& settings) { return settings.numerics.reduction == "exact" ? Reduction::exact : Reduction::fast; }
 
-// What the bits of a run depend on beside its settings and its data.
-nlohmann::ordered_json computed_with(const RankMachine& machine) {
-  return {{"libtorch", machine.versions.libtorch}, {"processor", machine.versions.processor}};
-}
+nlohmann::ordered_json computed_with(const RankMachine& machine) { return nlohmann::ordered_json::parse(bits_depend_on(machine)); }
 
 class Trainer {
  public:
@@ -59,6 +58,9 @@ class Trainer {
   RunSummary run(const ResumeChoice& resume, const std::vector<RankMachine>& machines) {
     watchdog_.progress("begin", 0);
     begin(resume, machines);
+    watchdog_.progress("note cache", run_.state.step);
+    cache_ = open_note_cache(world_, log_, {settings_, data_, network_, run_.parameters, bits_depend_on(machines.front()), [&] { watchdog_.alive(); }},
+                             CacheBuild::missing);
     steps();
     summary_.best = (folder_ / "best").string();
     return summary_;
@@ -74,6 +76,7 @@ class Trainer {
       run_.parameters = make_arena(network_.layout, at::kFloat);
       run_.adam = make_adam_state(tree_.slices(), world_.rank());
       initialise(network_.layout, run_.parameters, static_cast<std::uint64_t>(settings_.train.seed));
+      take_pretrained();
     }
     extra_["computed_with"] = computed_with(machines.front());
     run_.state.seed = static_cast<std::uint64_t>(settings_.train.seed);
@@ -82,15 +85,25 @@ class Trainer {
     run_.state.settings_digest = loaded_.digest;
     agreed(world_, [&] {
       if (log_.rank() != 0) return;
-      write_run_record(folder_ / "run.json",
-                       {loaded_.json, loaded_.digest, settings_.data.shards, data_.catalogue.content_digest, total_parameters(),
-                        network_.layout.trainable_count(), run_.state.step, total_steps_, from ? from->string() : std::string()},
-                       machines);
+      write_run_record(
+          folder_ / "run.json",
+          {loaded_.json, loaded_.digest, settings_.data.shards, data_.catalogue.content_digest, total_parameters(), network_.layout.trainable_count(),
+           run_.state.step, total_steps_, from ? from->string() : std::string(), extra_.value("encoder", nlohmann::ordered_json()).dump()},
+          machines);
       events_.emplace(folder_ / "events.jsonl", run_.state.step);
     });
-    log_.once("{} parameters, {} training records, {} steps of {} leaves on {} rank{}, {} reduction", total_parameters(), data_.index.rows(Split::train),
-              total_steps_, settings_.train.global_batch / settings_.train.micro_batch, world_.size(), world_.size() == 1 ? "" : "s",
-              settings_.numerics.reduction);
+    log_.once("{} parameters, {} training records, {} steps of {} records on {} rank{}, {} reduction", total_parameters(), data_.index.rows(Split::train),
+              total_steps_, settings_.train.global_batch, world_.size(), world_.size() == 1 ? "" : "s", settings_.numerics.reduction);
+  }
+
+  // Published weights in place of random ones; a run that goes on has its own.
+  void take_pretrained() {
+    const std::string& folder = settings_.model.text.pretrained;
+    if (folder.empty()) return;
+    if (!data_.catalogue.schema.notes)
+      throw Error(ErrorKind::configuration, fmt::format("text.pretrained = \"{}\": {} has no notes to encode", folder, settings_.data.shards)).mark_shared();
+    watchdog_.progress("read the pretrained encoder", 0);
+    extra_["encoder"] = {{"directory", folder}, {"digest", load_pretrained(world_, log_, settings_, data_.catalogue, network_.layout, run_.parameters)}};
   }
 
   [[nodiscard]] std::optional<std::filesystem::path> checkpoint_to_resume(const std::string& mode) const {
@@ -153,7 +166,7 @@ class Trainer {
   void steps() {
     const auto train_source = make_source(data_, fields_);
     validation_source_ = make_source(data_, fields_);
-    Prefetcher batches(plan_, data_.index, *train_source, collator_, {world_.size(), world_.rank(), run_.state.step, total_steps_});
+    Prefetcher batches(plan_, data_.index, *train_source, collator_, {world_.size(), world_.rank(), run_.state.step, total_steps_, 2, cache_.get()});
     const StepTools tools{world_,          network_.model, network_.layout, data_.catalogue.schema,       network_.engine,
                           tree_,           batches,        settings_.optim, settings_.model.heads.weight, watchdog_,
                           run_.state.seed, total_steps_};
@@ -213,7 +226,8 @@ class Trainer {
 
   // Whether this is the best state so far.
   bool validate(Progress& progress) {
-    const EvaluationTools tools{world_, data_, plan_, *validation_source_, collator_, network_.model, network_.engine, settings_.model.heads.weight, watchdog_};
+    const EvaluationTools tools{world_,    data_,       plan_, *validation_source_, collator_, network_.model, network_.engine, settings_.model.heads.weight,
+                                watchdog_, cache_.get()};
     const Evaluation evaluation = evaluate_split(tools, run_.parameters, Split::validation, run_.state.step);
     const std::vector<TaskMetrics> metrics = agreed(world_, [&] { return metrics_of(evaluation, network_.model, data_.catalogue, false); });
     const Metric auroc = mean_over_tasks(metrics, "auroc");
@@ -292,6 +306,7 @@ class Trainer {
   FieldSelection fields_;
   Collator collator_;
   GradientTree tree_;
+  std::unique_ptr<HiddenSource> cache_;  // null: the encoder runs
   std::unique_ptr<RowSource> validation_source_;
   std::int64_t total_steps_ = 0;
   std::vector<std::string> task_names_;

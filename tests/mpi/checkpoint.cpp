@@ -76,7 +76,7 @@ class Checkpoints : public testing::Test {
   }
   // Slices that end anywhere, also inside a row of a tensor.
   [[nodiscard]] ArenaRange slice(const Communicator& comm) const {
-    const std::int64_t begin = layout.total * comm.rank() / comm.size(), end = layout.total * (comm.rank() + 1) / comm.size();
+    const std::int64_t begin = layout.trainable * comm.rank() / comm.size(), end = layout.trainable * (comm.rank() + 1) / comm.size();
     return {begin, end - begin};
   }
   Manifest save(const Communicator& comm, const fs::path& directory, const std::string& name) const {
@@ -203,7 +203,7 @@ TEST_F(Checkpoints, moved_aside_by_a_replacement_that_was_cut_off_are_put_back) 
 std::string refusal(const Communicator& comm, const fs::path& path, const ParameterLayout& layout) {
   try {
     const CheckpointHead head = open_checkpoint(comm, path);
-    (void)load_tensors(comm, head, layout, ArenaRange{0, layout.total});
+    (void)load_tensors(comm, head, layout, ArenaRange{0, layout.trainable});
   } catch (const Error& error) {
     return std::to_string(error.exit_code()) + " " + error.what();
   }

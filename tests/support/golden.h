@@ -17,9 +17,7 @@
 namespace tributary::testing_support {
 
 // Throws: std::runtime_error when the file is missing or broken.
-inline std::map<std::string, at::Tensor> read_golden(const std::string& name) {
-  const char* source = std::getenv("TRIBUTARY_SOURCE");
-  const std::string path = (source == nullptr ? std::string(".") : std::string(source)) + "/tests/golden/" + name;
+inline std::map<std::string, at::Tensor> read_tensors(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   std::uint64_t header_bytes = 0;
@@ -39,6 +37,11 @@ inline std::map<std::string, at::Tensor> read_golden(const std::string& name) {
     tensors[key] = tensor;
   }
   return tensors;
+}
+
+inline std::map<std::string, at::Tensor> read_golden(const std::string& name) {
+  const char* source = std::getenv("TRIBUTARY_SOURCE");
+  return read_tensors((source == nullptr ? std::string(".") : std::string(source)) + "/tests/golden/" + name);
 }
 
 }  // namespace tributary::testing_support

@@ -62,13 +62,16 @@ inline ModelResult named_outputs(const TestModel& model, const LeafOutput& outpu
   return result;
 }
 
+// The gradient of one leaf, in an arena of the caller's.
+struct KeepOne final : GradientSink {
+  explicit KeepOne(at::Tensor zeroed) : arena(std::move(zeroed)) {}
+  at::Tensor begin(std::int64_t) override { return arena; }
+  void complete(std::int64_t, at::Tensor) override {}
+  at::Tensor arena;
+};
+
 inline ModelResult run_model(const TestModel& model, const Batch& batch, const LeafContext& context) {
-  struct OneLeaf final : GradientSink {
-    explicit OneLeaf(at::Tensor zeroed) : arena(std::move(zeroed)) {}
-    at::Tensor begin(std::int64_t) override { return arena; }
-    void complete(std::int64_t, at::Tensor) override {}
-    at::Tensor arena;
-  } sink(make_arena(model.layout, model.arena.scalar_type()));
+  KeepOne sink(make_arena(model.layout, model.arena.scalar_type()));
   const Engine engine(model.list, model.layout);
   const std::vector<LeafOutput> outputs = engine.run(sequential_schedule(1), model.arena, {{context, &batch}}, sink);
   ModelResult result = named_outputs(model, outputs.at(0));

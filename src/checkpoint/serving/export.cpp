@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "checkpoint/serving/encoder_folder.h"
 #include "checkpoint/serving/safetensors.h"
 #include "shards/staging.h"
 
@@ -29,6 +30,12 @@ void compare(const std::filesystem::path& path, const std::vector<TensorView>& v
   }
 }
 
+// Beside a vocab.txt.
+void write_tokenizer(const std::filesystem::path& folder, const ExportContents& contents) {
+  if (!contents.tokenizer_json.empty()) write_file(folder / "tokenizer.json", contents.tokenizer_json);
+  if (!contents.tokenizer_config_json.empty()) write_file(folder / "tokenizer_config.json", contents.tokenizer_config_json);
+}
+
 }  // namespace
 
 void export_model(const std::filesystem::path& directory, const ExportContents& contents) {
@@ -46,9 +53,13 @@ void export_model(const std::filesystem::path& directory, const ExportContents& 
       for (const std::string& token : contents.vocabulary) lines += token + "\n";
       write_file(staging / "vocab.txt", lines);
     }
-    if (!contents.tokenizer_json.empty()) write_file(staging / "tokenizer.json", contents.tokenizer_json);
-    if (!contents.tokenizer_config_json.empty()) write_file(staging / "tokenizer_config.json", contents.tokenizer_config_json);
+    write_tokenizer(staging, contents);
     write_file(staging / "README.md", contents.card);
+    if (contents.text != nullptr) {
+      make_directories(staging / "encoder");
+      write_encoder(staging / "encoder", *contents.text, contents.layout, contents.parameters, contents.vocabulary);
+      write_tokenizer(staging / "encoder", contents);
+    }
     commit_staging(staging, directory);
   } catch (...) {
     remove_quietly(staging);

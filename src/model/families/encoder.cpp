@@ -2,24 +2,20 @@
 
 #include <ATen/core/grad_mode.h>
 
-#include <cmath>
-#include <optional>
-
 #include "base/error.h"
 #include "model/families/draft.h"
 
 namespace tributary {
 namespace {
 
-constexpr double layer_norm_epsilon = 1e-12;
 constexpr double initial_deviation = 0.02;
 
 std::int64_t window_count(const Batch& batch) { return batch.notes.window_ids.defined() ? batch.notes.window_ids.size(0) : 0; }
 
-// A frozen encoder stays in evaluation mode and records no graph.
+// A frozen block stays in evaluation mode and records no graph.
 struct Mode {
-  Mode(const TextConfig& text, const BlockInput& in)
-      : training(in.context.training && text.freeze == "none"), p(text.dropout), recording(text.freeze == "none" && at::GradMode::is_enabled()) {}
+  Mode(bool trains, double dropout_p, const BlockInput& in)
+      : training(in.context.training && trains), p(dropout_p), recording(trains && at::GradMode::is_enabled()) {}
   [[nodiscard]] at::Tensor dropout(const at::Tensor& x, const BlockInput& in, std::uint64_t draw) const {
     return ops::dropout(x, p, in.draw_key(draw), training);
   }
@@ -38,13 +34,16 @@ LinearLayer add_bert_linear(BlockDraft& draft, const std::string& name, std::int
 
 struct LayerNorm {
   std::size_t weight = 0, bias = 0;
+  double epsilon = 0;
   [[nodiscard]] at::Tensor operator()(const at::Tensor& x, const BlockInput& in) const {
-    return at::layer_norm(x, {x.size(-1)}, in.parameters[weight], in.parameters[bias], layer_norm_epsilon);
+    return at::layer_norm(x, {x.size(-1)}, in.parameters[weight], in.parameters[bias], epsilon);
   }
 };
 
-LayerNorm add_layer_norm(BlockDraft& draft, const std::string& name, std::int64_t width) {
+LayerNorm add_layer_norm(BlockDraft& draft, const std::string& name, const TextConfig& text) {
   LayerNorm norm;
+  const std::int64_t width = text.width;
+  norm.epsilon = text.layer_norm_epsilon;
   norm.weight = draft.parameter({name + ".weight", {width}, Init::ones, 0, false});
   norm.bias = draft.parameter({name + ".bias", {width}, Init::zeros, 0, false});
   return norm;
@@ -56,18 +55,20 @@ at::Tensor token_mask(const NoteTensors& notes) {
 }
 
 void add_embeddings(BlockList& list, const TextConfig& text, std::int64_t vocabulary_size, const std::string& gives) {
-  BlockDraft draft("text.embeddings", text.freeze == "none");
+  const bool trains = frozen_layers(text) < 0;
+  BlockDraft draft("text.embeddings", trains);
   draft.spec.reads = {BatchField::notes};
   draft.spec.gives = {gives};
   const std::string prefix = "encoder.embeddings.";
   const std::size_t word = draft.parameter({prefix + "word_embeddings.weight", {vocabulary_size, text.width}, Init::normal, initial_deviation});
   const std::size_t position = draft.parameter({prefix + "position_embeddings.weight", {text.positions, text.width}, Init::normal, initial_deviation});
-  const std::size_t type = draft.parameter({prefix + "token_type_embeddings.weight", {2, text.width}, Init::normal, initial_deviation});
-  const LayerNorm norm = add_layer_norm(draft, prefix + "LayerNorm", text.width);
+  const std::size_t type = draft.parameter({prefix + "token_type_embeddings.weight", {text.type_vocabulary, text.width}, Init::normal, initial_deviation});
+  const LayerNorm norm = add_layer_norm(draft, prefix + "LayerNorm", text);
   add_block(list, std::move(draft), [=](const BlockInput& in) -> std::vector<at::Tensor> {
     const NoteTensors& notes = in.batch.notes;
+    if (notes.hidden.defined()) return {notes.hidden};  // read from a cache; the layers hand it on
     if (window_count(in.batch) == 0) return {at::zeros({0, text.width}, in.parameters[word].options().requires_grad(false))};
-    const Mode mode(text, in);
+    const Mode mode(trains, text.dropout, in);
     const std::int64_t longest = notes.window_ids.size(1);
     if (longest > text.positions) {
       fail(ErrorKind::configuration, "text.positions: expected at least the window length {}, found {}; lower data.window_tokens or raise text.positions",
@@ -86,24 +87,14 @@ struct SelfAttention {
 
   // hidden [tokens, d] -> the heads' contexts side by side, [tokens, d]
   [[nodiscard]] at::Tensor operator()(const at::Tensor& hidden, const BlockInput& in, const Mode& mode) const {
-    const at::Tensor mask = token_mask(in.batch.notes);  // [W, L]
-    const std::int64_t windows = mask.size(0), length = mask.size(1), width = hidden.size(1), head_width = width / heads;
-    const at::Tensor tokens = mask.view({-1}).nonzero().squeeze(1);
-    const bool padded = tokens.size(0) != windows * length;
-    const auto spread = [&](const at::Tensor& x) {  // [tokens, d] -> [W, heads, L, head width], 0 in padding
-      const at::Tensor all = padded ? at::zeros({windows * length, width}, x.options()).index_copy(0, tokens, x) : x;
-      return all.view({windows, length, heads, head_width}).transpose(1, 2);
-    };
-    const at::Tensor q = spread(query(hidden, in) * (1.0 / std::sqrt(static_cast<double>(head_width))));
-    const at::Tensor scores = at::matmul(q, spread(key(hidden, in)).transpose(2, 3));
-    const at::Tensor weights = mode.dropout(ops::masked_softmax(scores, mask.view({windows, 1, 1, length})), in, 0);
-    const at::Tensor context = at::matmul(weights, spread(value(hidden, in))).transpose(1, 2).reshape({windows * length, width});
-    return padded ? context.index_select(0, tokens) : context;
+    return ops::packed_attention(query(hidden, in), key(hidden, in), value(hidden, in), in.batch.notes.window_lengths, heads, mode.training ? mode.p : 0,
+                                 in.draw_key(0));
   }
 };
 
 void add_layer(BlockList& list, const TextConfig& text, std::int64_t number, const std::string& takes, const std::string& gives) {
-  BlockDraft draft("text.layer." + std::to_string(number), text.freeze == "none");
+  const bool trains = frozen_layers(text) <= number;
+  BlockDraft draft("text.layer." + std::to_string(number), trains);
   draft.spec.reads = {BatchField::notes};
   draft.spec.gives = {gives};
   draft.take(takes);
@@ -114,17 +105,17 @@ void add_layer(BlockList& list, const TextConfig& text, std::int64_t number, con
   attention.key = add_bert_linear(draft, prefix + "attention.self.key", text.width, text.width);
   attention.value = add_bert_linear(draft, prefix + "attention.self.value", text.width, text.width);
   const LinearLayer attention_output = add_bert_linear(draft, prefix + "attention.output.dense", text.width, text.width);
-  const LayerNorm attention_norm = add_layer_norm(draft, prefix + "attention.output.LayerNorm", text.width);
+  const LayerNorm attention_norm = add_layer_norm(draft, prefix + "attention.output.LayerNorm", text);
   const LinearLayer intermediate = add_bert_linear(draft, prefix + "intermediate.dense", text.width, text.intermediate);
   const LinearLayer output = add_bert_linear(draft, prefix + "output.dense", text.intermediate, text.width);
-  const LayerNorm output_norm = add_layer_norm(draft, prefix + "output.LayerNorm", text.width);
+  const LayerNorm output_norm = add_layer_norm(draft, prefix + "output.LayerNorm", text);
   add_block(list, std::move(draft), [=](const BlockInput& in) -> std::vector<at::Tensor> {
     const at::Tensor& hidden = in.taken[0];
-    if (window_count(in.batch) == 0) return {hidden};
-    const Mode mode(text, in);
+    if (window_count(in.batch) == 0 || in.batch.notes.hidden.defined()) return {hidden};
+    const Mode mode(trains, text.dropout, in);
     const at::Tensor attended = mode.dropout(attention_output(attention(hidden, in, mode), in), in, 1);
     const at::Tensor middle = attention_norm(attended + hidden, in);
-    const at::Tensor expanded = at::gelu(intermediate(middle, in), "none");
+    const at::Tensor expanded = ops::gelu(intermediate(middle, in));
     return {output_norm(mode.dropout(output(expanded, in), in, 2) + middle, in)};
   });
 }

@@ -28,6 +28,9 @@ RecordIndex index_of(const std::vector<std::int64_t>& training_rows, std::int64_
     for (std::int64_t row = 0; row < rows + 3; ++row) {
       IndexRow entry;
       entry.labels_valid = stable_hash("labels", number++) % 4;
+      entry.notes = static_cast<std::uint16_t>(stable_hash("notes", number) % 3);
+      entry.longest_note = static_cast<std::uint16_t>(entry.notes == 0 ? 0 : 1 + stable_hash("tokens", number) % 600);
+      entry.tokens = entry.notes == 2 ? entry.longest_note + entry.longest_note / 2U : entry.longest_note;
       entry.split = static_cast<std::uint8_t>(row < rows ? 0 : row < rows + 2 ? 1 : 2);
       part.push_back(entry);
     }
@@ -157,8 +160,8 @@ TEST(BatchPlan, keeps_the_rows_of_a_window_within_its_blocks_and_gives_a_lane_fe
     for (std::int64_t k = s; k < s + 8; ++k) {
       for (std::int64_t leaf = 0; leaf < 3; ++leaf) {
         const LeafPlan rows = plan.leaf(k, leaf);
-        EXPECT_EQ(rows.lane, leaf);
-        EXPECT_EQ(rows.position, 8 * k);
+        EXPECT_EQ(rows.origins.front(), (LanePosition{leaf, 8 * k}));
+        EXPECT_EQ(rows.origins.back(), (LanePosition{leaf, 8 * k + 7}));
         for (const RecordPlace& place : rows.rows) blocks_of_window[static_cast<std::size_t>(leaf)].insert({place.part, place.row / 16});
       }
     }
@@ -190,6 +193,48 @@ TEST(BatchPlan, deals_contiguous_leaf_ranges_that_differ_by_at_most_one) {
   }
 }
 
+TEST(BatchPlan, with_a_budget_of_tokens_packs_the_same_rows_of_a_step_into_leaves_that_keep_to_it) {
+  const auto tasks = some_tasks();
+  std::int64_t steps = 0, over = 0;
+  std::set<std::int64_t> numbers_of_leaves;
+  for (const Case& c : cases()) {
+    const auto index = index_of(c.training_rows, c.chunk_rows);
+    PlanOptions options{.seed = 5, .global_batch = c.lanes * c.micro_batch, .micro_batch = c.micro_batch, .window_blocks = c.window_blocks};
+    const BatchPlan by_records(index, tasks, options);
+    options.token_budget = 700;
+    const BatchPlan by_tokens(index, tasks, options);
+    const auto tokens = [&](const RecordPlace& place) { return encoder_tokens(index.at(place), options.token_rules); };
+    ASSERT_EQ(by_tokens.steps_per_epoch(), by_records.steps_per_epoch());
+    for (std::int64_t s = 0; s < std::min<std::int64_t>(by_tokens.steps_per_epoch() + 1, 9); ++s, ++steps) {
+      const StepPlan step = by_tokens.step(s), other = by_records.step(s);
+      ASSERT_EQ(step.records, other.records);
+      ASSERT_EQ(step.label_counts, other.label_counts);
+      ASSERT_LE(step.leaves, step.records);
+      numbers_of_leaves.insert(step.leaves);
+      std::set<Place> wanted, found;
+      for (std::int64_t leaf = 0; leaf < other.leaves; ++leaf)
+        for (const RecordPlace& place : by_records.leaf(s, leaf).rows) wanted.insert({place.part, place.row});
+      for (int rank = 0; rank < 3; ++rank)
+        for (const LeafPlan& leaf : by_tokens.leaves(s, leaves_of_rank(step.leaves, 3, rank))) {
+          std::int64_t sum = 0;
+          ASSERT_EQ(leaf.rows, by_tokens.leaf(s, leaf.leaf).rows);
+          ASSERT_EQ(leaf.origins.size(), leaf.rows.size());
+          ASSERT_TRUE(std::is_sorted(leaf.origins.begin(), leaf.origins.end()));
+          for (const RecordPlace& place : leaf.rows) {
+            ASSERT_TRUE(found.insert({place.part, place.row}).second) << "row twice in a step";
+            sum += tokens(place);
+          }
+          over += sum > 700;
+          ASSERT_TRUE(sum <= 700 || leaf.rows.size() == 1) << sum;
+        }
+      ASSERT_EQ(found, wanted);
+    }
+  }
+  EXPECT_GT(steps, 200);
+  EXPECT_GT(over, 10) << "no record was above the budget";
+  EXPECT_GT(numbers_of_leaves.size(), 8U);
+}
+
 TEST(BatchPlan, evaluates_every_row_of_a_split_once_in_part_order) {
   const auto index = index_of({5, 0, 9}, 4);
   const auto tasks = some_tasks();
@@ -202,7 +247,7 @@ TEST(BatchPlan, evaluates_every_row_of_a_split_once_in_part_order) {
     for (std::int64_t leaf = 0; leaf < plan.evaluation_leaves(split); ++leaf) {
       const LeafPlan rows = plan.evaluation_leaf(split, leaf);
       EXPECT_LE(rows.rows.size(), 4U);
-      EXPECT_EQ(rows.position, static_cast<std::int64_t>(found.size()));
+      EXPECT_EQ(rows.origins.front(), (LanePosition{0, static_cast<std::int64_t>(found.size())}));
       for (const RecordPlace& place : rows.rows) found.emplace_back(place.part, place.row);
     }
     ASSERT_FALSE(expected.empty());

@@ -40,6 +40,20 @@ TEST(ParameterLayout, counts_a_shared_parameter_once_and_refuses_two_shapes) {
   EXPECT_THROW((void)make_layout(twice), Error);
 }
 
+TEST(ParameterLayout, sets_what_is_frozen_behind_what_is_trained_so_that_gradients_have_no_room_for_it) {
+  const ParameterLayout layout = make_layout({{"a", {3}, Init::ones, 0, true, false}, {"b", {2000}}, {"c", {5}, Init::ones, 0, true, false}, {"d", {7}}});
+  std::vector<std::string> names;
+  for (const auto& entry : layout.entries) names.push_back(entry.spec.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"b", "d", "a", "c"}));
+  EXPECT_EQ(layout.trainable, 3 * arena_block);
+  EXPECT_EQ(layout.total, 5 * arena_block);
+  const at::Tensor gradient = make_gradient_arena(layout, at::kFloat);
+  EXPECT_EQ(gradient.numel(), layout.trainable);
+  EXPECT_EQ(view_of(layout, gradient, layout.find("d")).numel(), 7);
+  EXPECT_THROW((void)view_of(layout, gradient, layout.find("c")), Error);
+  for (const char* name : {"a", "b", "c", "d"}) EXPECT_EQ(layout.entries[layout.find(name)].spec.name, name);
+}
+
 TEST(Initialise, draws_each_parameter_by_its_name_alone) {
   const ParameterLayout all = make_layout(specs());
   const ParameterLayout one = make_layout({specs()[1]});

@@ -13,7 +13,7 @@ using namespace testing_support;
 class KeepAll : public GradientSink {
  public:
   explicit KeepAll(const ParameterLayout& layout) : layout_(layout) {}
-  at::Tensor begin(std::int64_t) override { return make_arena(layout_, at::kFloat); }
+  at::Tensor begin(std::int64_t) override { return make_gradient_arena(layout_, at::kFloat); }
   void complete(std::int64_t leaf, at::Tensor gradient) override {
     leaves.push_back(leaf);
     gradients.push_back(std::move(gradient));
@@ -46,11 +46,8 @@ TEST(Engine, equals_finite_differences_of_the_loss_in_every_trainable_parameter)
   ASSERT_EQ(sink.gradients.size(), 1U);
   int compared = 0;
   for (std::size_t e = 0; e < f.layout.entries.size(); ++e) {
+    if (!f.layout.entries[e].spec.trainable) continue;  // has no place in a gradient arena
     const at::Tensor gradient = view_of(f.layout, sink.gradients[0], e).flatten();
-    if (!f.layout.entries[e].spec.trainable) {
-      EXPECT_EQ(gradient.abs().sum().item<double>(), 0) << f.layout.entries[e].spec.name;
-      continue;
-    }
     EXPECT_GT(gradient.abs().sum().item<double>(), 0) << f.layout.entries[e].spec.name;
     for (std::int64_t i = 0; i < gradient.numel(); i += std::max<std::int64_t>(1, gradient.numel() / 7)) {
       const auto loss_at = [&](double delta) {

@@ -52,6 +52,31 @@ TEST(RunSettings, refuse_fields_that_do_not_fit_together) {
   EXPECT_THAT(both, HasSubstr("lstm.kernel"));
 }
 
+TEST(RunSettings, take_the_encoders_sizes_from_its_folder_and_refuse_keys_that_contradict_it) {
+  const EncoderArchitecture found{6, 384, 12, 1536, 512, 2, 30522, 1e-12};
+  const auto parsed = [&](const std::vector<std::string>& overrides) {
+    return parse_run_settings("[text]\npretrained = \"minilm\"\n", "f.toml", overrides, found);
+  };
+  const LoadedSettings loaded = parsed({"text.heads=12"});
+  EXPECT_EQ(loaded.settings.model.text.layers, 6);
+  EXPECT_EQ(loaded.settings.model.text.width, 384);
+  EXPECT_EQ(loaded.settings.model.text.intermediate, 1536);
+  // A checkpoint's settings say everything themselves, and where the folder stood does not matter.
+  EXPECT_EQ(parse_run_settings(loaded.toml, "checkpoint.toml", {"text.pretrained=elsewhere"}).digest, loaded.digest);
+  try {
+    static_cast<void>(parsed({"text.layers=4", "text.width=384", "text.layer_norm_epsilon=1e-5"}));
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::configuration);
+    EXPECT_THAT(error.what(), HasSubstr("text.layers = 4 (--set) contradicts minilm, whose config.json says 6"));
+    EXPECT_THAT(error.what(), HasSubstr("text.layer_norm_epsilon"));
+    EXPECT_THAT(error.what(), testing::Not(HasSubstr("text.width")));
+  }
+  EXPECT_THAT(complaint("", {"text.freeze=3"}), HasSubstr("text.freeze: expected \"none\", \"all\" or a number of layers from 0 to text.layers = 2"));
+  EXPECT_THAT(complaint("", {"text.freeze=some"}), HasSubstr("found \"some\""));
+  EXPECT_EQ(complaint("", {"text.freeze=2"}), "");
+}
+
 TEST(RunSettings, refuse_another_number_of_ranks_with_both_numbers) {
   RunConfig run;
   EXPECT_NO_THROW(check_ranks(run, 3));

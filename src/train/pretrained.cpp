@@ -1,0 +1,84 @@
+#include "train/pretrained.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/directory.h"
+#include "comm/agree.h"
+
+namespace tributary {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The checkpoint that a run would go on from, if there is one.
+std::optional<fs::path> checkpoint_of(const RunSettings& settings, const std::string& resume) {
+  if (resume == "never") return std::nullopt;
+  if (resume != "auto") return resolve_checkpoint(resume);
+  if (!fs::is_directory(settings.run.dir)) return std::nullopt;
+  const RunListing listing = list_run(settings.run.dir);
+  return listing.checkpoints.empty() ? std::nullopt : std::optional(listing.checkpoints.front().path);
+}
+
+struct Found {
+  std::string where, config_json;
+};
+
+Found find_config(const RunSettings& settings, const std::string& resume) {
+  const fs::path file = fs::path(settings.model.text.pretrained) / "config.json";
+  if (fs::exists(file)) return {file.string(), read_file(file)};
+  const std::optional<fs::path> checkpoint = checkpoint_of(settings, resume);
+  if (!checkpoint)
+    fail(ErrorKind::missing, "text.pretrained: {} does not exist; expected a folder with config.json, model.safetensors and a vocabulary", file.string());
+  const fs::path saved = *checkpoint / config_file;
+  const TextConfig text = parse_run_settings(read_file(saved), saved.string(), {}).settings.model.text;
+  return {saved.string(), encoder_config_json(text, static_cast<std::int64_t>(load_catalogue(*checkpoint).vocabulary.size()), 0)};
+}
+
+}  // namespace
+
+std::optional<EncoderArchitecture> pretrained_architecture(const Communicator& comm, const RunSettings& settings, const std::string& resume) {
+  if (settings.model.text.pretrained.empty()) return std::nullopt;
+  const Found own = agreed(comm, [&] { return comm.rank() == 0 ? find_config(settings, resume) : Found(); });
+  const std::string where = comm.broadcast(own.where, 0), text = comm.broadcast(own.config_json, 0);
+  return agreed(comm, [&] { return encoder_architecture(text, where); });
+}
+
+void apply_architecture(const Configuration& configuration, const EncoderArchitecture& found, TextConfig& text) {
+  std::string faults;
+  const auto take = [&](const char* key, auto& value, auto told) {
+    const std::string& origin = configuration.origin(std::string("text.") + key);
+    if (origin != "default" && value != told)
+      faults += fmt::format("{}text.{} = {} ({}) contradicts {}, whose config.json says {}; leave the key out", faults.empty() ? "" : "\n", key, value, origin,
+                            text.pretrained, told);
+    value = told;
+  };
+  take("layers", text.layers, found.layers);
+  take("width", text.width, found.width);
+  take("heads", text.heads, found.heads);
+  take("intermediate", text.intermediate, found.intermediate);
+  take("positions", text.positions, found.positions);
+  take("type_vocabulary", text.type_vocabulary, found.type_vocabulary);
+  take("layer_norm_epsilon", text.layer_norm_epsilon, found.layer_norm_epsilon);
+  if (!faults.empty()) throw Error(ErrorKind::configuration, faults);
+}
+
+std::string load_pretrained(const Communicator& comm, const Log& log, const RunSettings& settings, const Catalogue& catalogue, const ParameterLayout& layout,
+                            const at::Tensor& parameters) {
+  const TextConfig& text = settings.model.text;
+  const std::string digest = agreed(comm, [&]() -> std::string {
+    if (comm.rank() != 0) return {};
+    require_vocabulary(text.pretrained, catalogue.vocabulary, settings.data.shards);
+    const std::vector<std::string> left_out = read_encoder(text.pretrained, layout, parameters);
+    if (!left_out.empty())
+      log.info("{}: {} tensors are no part of the encoder and are left out: {}", text.pretrained, left_out.size(), fmt::join(left_out, ", "));
+    return encoder_digest(text, layout, parameters);
+  });
+  comm.broadcast(std::as_writable_bytes(std::span(parameters.data_ptr<float>(), static_cast<std::size_t>(parameters.numel()))), 0);
+  log.once("encoder {} from {}", comm.rank() == 0 ? digest.substr(0, 16) : "", text.pretrained);
+  return comm.broadcast(digest, 0);
+}
+
+}  // namespace tributary

@@ -1,0 +1,99 @@
+// Runs the encoder's blocks through the engine on given weights and token windows: outputs and gradients for a comparison with other programs.
+// Usage: run_encoder FOLDER INPUTS OUTPUTS float|double. INPUTS (safetensors): ids [W, L] and lengths [W] int64, upstream [tokens, d] float64, the gradient
+// of the packed last hidden state. OUTPUTS: `hidden` [tokens, d] and the gradient of every parameter, float64, under the stock names.
+#include <ATen/ATen.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "checkpoint/serving/encoder_folder.h"
+#include "model/families/encoder.h"
+#include "pipeline/engine.h"
+#include "support/golden.h"
+
+namespace tributary {
+namespace {
+
+TextConfig text_of(const EncoderArchitecture& found) {
+  TextConfig text;
+  text.layers = found.layers;
+  text.width = found.width;
+  text.heads = found.heads;
+  text.intermediate = found.intermediate;
+  text.positions = found.positions;
+  text.type_vocabulary = found.type_vocabulary;
+  text.layer_norm_epsilon = found.layer_norm_epsilon;
+  return text;
+}
+
+struct OneLeaf final : GradientSink {
+  explicit OneLeaf(at::Tensor zeroed) : arena(std::move(zeroed)) {}
+  at::Tensor begin(std::int64_t) override { return arena; }
+  void complete(std::int64_t, at::Tensor) override {}
+  at::Tensor arena;
+};
+
+void write_doubles(const std::string& path, const std::map<std::string, at::Tensor>& tensors) {
+  nlohmann::ordered_json header;
+  std::uint64_t offset = 0;
+  for (const auto& [name, tensor] : tensors) {
+    const std::uint64_t end = offset + 8 * static_cast<std::uint64_t>(tensor.numel());
+    header[name] = {{"dtype", "F64"}, {"shape", tensor.sizes().vec()}, {"data_offsets", {offset, end}}};
+    offset = end;
+  }
+  std::string text = header.dump();
+  text.append((8 - text.size() % 8) % 8, ' ');
+  std::ofstream file(path, std::ios::binary);
+  const std::uint64_t length = text.size();
+  file.write(reinterpret_cast<const char*>(&length), sizeof length);
+  file << text;
+  for (const auto& [name, tensor] : tensors) {
+    const at::Tensor values = tensor.to(at::kDouble).contiguous();
+    file.write(static_cast<const char*>(values.data_ptr()), static_cast<std::streamsize>(values.nbytes()));
+  }
+  check(file.good(), "{}: not written", path);
+}
+
+void run(const std::string& folder, const std::string& inputs, const std::string& outputs, at::ScalarType type) {
+  const EncoderArchitecture architecture = encoder_architecture(read_file(folder + "/config.json"), folder);
+  const TextConfig text = text_of(architecture);
+  const auto given = testing_support::read_tensors(inputs);
+  BlockList list;
+  const std::string hidden = add_encoder(list, text, architecture.vocabulary);
+  const at::Tensor upstream = given.at("upstream").to(type);
+  list.blocks.push_back(
+      {"loss", {}, {hidden}, {loss_name}, {}, [&](const BlockInput& in) -> std::vector<at::Tensor> { return {(in.taken[0] * upstream).sum()}; }});
+  list.outputs = {hidden};
+  const ParameterLayout layout = make_layout(list.parameters);
+  const at::Tensor weights = make_arena(layout, at::kFloat);
+  static_cast<void>(read_encoder(folder, layout, weights));
+  const at::Tensor parameters = weights.to(type);
+  Batch batch;
+  batch.notes.window_ids = given.at("ids");
+  batch.notes.window_lengths = given.at("lengths");
+  const Engine engine(list, layout);
+  OneLeaf sink(make_gradient_arena(layout, type));
+  const auto results = engine.run(sequential_schedule(1), parameters, {{LeafContext{}, &batch}}, sink);
+  std::map<std::string, at::Tensor> found{{"hidden", results.at(0).outputs.at(0)}};
+  for (std::size_t e = 0; e < layout.entries.size(); ++e) found[layout.entries[e].spec.name.substr(8)] = view_of(layout, sink.arena, e);
+  write_doubles(outputs, found);
+}
+
+}  // namespace
+}  // namespace tributary
+
+int main(int argc, char** argv) {
+  if (argc != 5) return 64;
+  try {
+    tributary::run(argv[1], argv[2], argv[3], std::string(argv[4]) == "double" ? at::kDouble : at::kFloat);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "run_encoder: %s\n", error.what());
+    return 1;
+  }
+}
