@@ -56,7 +56,7 @@ def main(run_encoder):
         config.write_text(CONFIG.format(shards=shards, run=work / "run", encoder=folder))
         refused = tributary("train", config, code=65)
         assert "30522" in refused and "retokenize" in refused, refused
-        tributary("shards", "retokenize", shards, "--vocab", folder / "vocab.txt")
+        tributary("shards", "retokenize", shards, "--tokenizer", folder)
         log = tributary("train", config)
         assert "position_ids" in log or "pooler" in log, log
         record = json.loads((work / "run" / "run.json").read_text())
