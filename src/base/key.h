@@ -27,7 +27,8 @@ enum class Draw : std::uint64_t {
   epoch_offset = 7,
   split = 8,
   patient = 9,
-  bootstrap = 10
+  bootstrap = 10,
+  negatives = 11
 };
 
 [[nodiscard]] Key derive_key(Draw use, std::initializer_list<std::uint64_t> parts);

@@ -27,13 +27,33 @@ struct NoteTensors {
   at::Tensor paragraph_document;  // [paragraphs] int64
   at::Tensor document_record;     // [D] int64, row in the leaf
   at::Tensor document_hour;       // [D] int64
+  at::Tensor record_tokens;       // [B] int64, n_b: tokens of the record's sequence, its notes one after the other; the N tokens stand in this order
   at::Tensor hidden;              // [sum of window_lengths, d] the encoder's last hidden state, from a cache; undefined: the encoder runs
   [[nodiscard]] std::int64_t documents() const { return document_record.defined() ? document_record.size(0) : 0; }
 };
 
+// M mentions whose first token is in the sequences, K concepts of the leaf's records. Undefined where the data set has no concept types.
+struct MentionTensors {
+  at::Tensor token;                  // [M] int64, position of the mention's first token in its record's sequence
+  at::Tensor record;                 // [M] int64, row in the leaf, ascending
+  at::Tensor concept_number;         // [M] int64, concept of the leaf; -1: none is known
+  at::Tensor distinct;               // [places] int64, ascending: one mention of each place in the text, where some stand once for each of several concepts
+  at::Tensor concept_record;         // [K] int64, row in the leaf, ascending
+  std::int64_t dropped = 0;          // mentions cut off or without a token
+  std::int64_t silent_concepts = 0;  // concepts that no mention is left of: the mean over none is the zero vector, and their pairs stay
+};
+
+// P pairs of concepts, in order of record, head, tail. In training the sampled ones of records with relations known; else all candidates.
+struct PairTensors {
+  at::Tensor head, tail;  // [P] int64, concepts of the leaf
+  at::Tensor record;      // [P] int64, row in the leaf
+  at::Tensor label;       // [P] int64, class; 0: not related
+  at::Tensor known;       // [P] bool
+};
+
 struct LabelTensors {
-  at::Tensor value;  // [B, label_width] float
-  at::Tensor valid;  // [B] bool
+  at::Tensor value;  // [B, label_width] float; relation: [P, 1], class of each pair
+  at::Tensor valid;  // [B] bool; relation: [P]
 };
 
 struct Batch {
@@ -43,9 +63,11 @@ struct Batch {
   at::Tensor static_value;            // [B, S] float, normalised
   at::Tensor static_observed;         // [B, S] float
   NoteTensors notes;
+  MentionTensors mentions;
   at::Tensor image;                  // [B, channels, height, width] float in [0, 1]; undefined without images
   at::Tensor presence;               // [B, 4] bool: static, series, notes, image
   std::vector<LabelTensors> labels;  // one a task
+  std::vector<PairTensors> pairs;    // one a task; undefined tensors for those that are no relation tasks
   [[nodiscard]] std::int64_t rows() const { return static_cast<std::int64_t>(places.size()); }
 };
 

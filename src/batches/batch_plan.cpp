@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/key.h"
+#include "batches/entity_tensors.h"
 
 namespace tributary {
 namespace {
@@ -122,6 +123,17 @@ void BatchPlan::append_rows(std::int64_t epoch, const LaneLeaf& leaf, LeafPlan& 
   }
 }
 
+void BatchPlan::count_labels(const RecordPlace& place, std::vector<std::int64_t>& counts) const {
+  const std::uint64_t valid = index_.at(place).labels_valid;
+  std::size_t relation = 0;
+  for (std::size_t task = 0; task < tasks_.size(); ++task) {
+    const bool pairs = tasks_[task].kind == TaskKind::relation, counted = (valid >> task & 1U) != 0;
+    if (pairs && counted) counts[task] += index_.pairs(place, relation).related + sampled_negatives(index_.pairs(place, relation), options_.negatives);
+    if (!pairs && counted) counts[task] += tasks_[task].label_width();
+    relation += pairs ? 1 : 0;
+  }
+}
+
 LeafPlan BatchPlan::rows_of_step(std::int64_t step) const {
   check(step >= 0, "BatchPlan: step {}", step);
   LeafPlan all{0, step / steps_per_epoch(), {}, {}};
@@ -143,12 +155,7 @@ StepPlan BatchPlan::step(std::int64_t step) const {
   plan.leaves = static_cast<std::int64_t>(options_.token_budget > 0 ? packed(all).size() : leaves_of_step(step % steps_per_epoch()).size());
   plan.label_counts.assign(tasks_.size(), 0);
   plan.records = static_cast<std::int64_t>(all.rows.size());
-  for (const RecordPlace& place : all.rows) {
-    const std::uint64_t valid = index_.at(place).labels_valid;
-    for (std::size_t task = 0; task < tasks_.size(); ++task) {
-      if ((valid >> task & 1U) != 0) plan.label_counts[task] += tasks_[task].label_width();
-    }
-  }
+  for (const RecordPlace& place : all.rows) count_labels(place, plan.label_counts);
   return plan;
 }
 

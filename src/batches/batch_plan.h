@@ -25,6 +25,7 @@ struct PlanOptions {
   std::int64_t window_blocks = 8;  // W: rows are shuffled inside this many chunks of a lane
   std::int64_t token_budget = 0;   // tokens a training leaf; 0: leaves of micro_batch records. Evaluation always has those
   TokenRules token_rules = {};     // what counts as a record's tokens
+  double negatives = 0;            // unrelated pairs of a record for each related one, see sampled_negatives()
 };
 
 struct LanePosition {
@@ -44,7 +45,7 @@ struct StepPlan {
   std::int64_t step = 0;  // optimizer steps before this one, over all epochs: the cursor
   std::int64_t epoch = 0;
   std::int64_t leaves = 0;                 // M of this step, >= 1
-  std::vector<std::int64_t> label_counts;  // [tasks] global number of valid labels (multilabel: of (record, label) cells)
+  std::vector<std::int64_t> label_counts;  // [tasks] global number of valid labels (multilabel: of (record, label) cells; relation: of pairs)
   std::int64_t records = 0;                // global
 };
 
@@ -85,6 +86,7 @@ class BatchPlan {
   [[nodiscard]] std::int64_t lane_rows(std::int64_t lane) const { return lane_begin(lane + 1) - lane_begin(lane); }
   [[nodiscard]] std::vector<LaneLeaf> leaves_of_step(std::int64_t step_of_epoch) const;
   [[nodiscard]] LaneLeaf leaf_of_step(std::int64_t step_of_epoch, std::int64_t leaf) const;
+  void count_labels(const RecordPlace& place, std::vector<std::int64_t>& counts) const;  // adds those of a record
   void append_rows(std::int64_t epoch, const LaneLeaf& leaf, LeafPlan& plan) const;
   [[nodiscard]] LeafPlan rows_of_step(std::int64_t step) const;
   [[nodiscard]] std::vector<std::vector<std::size_t>> packed(const LeafPlan& rows) const;

@@ -100,6 +100,7 @@ FieldSelection fields_to_read(const Schema& schema, const DataConfig& config) {
   fields.series = (kept & has_series) != 0 && !schema.series.empty();
   fields.tokens = (kept & has_notes) != 0 && schema.notes;
   fields.images = (kept & has_image) != 0 && schema.image.size() > 0;
+  fields.entities = schema.has_entities();
   return fields;
 }
 
@@ -159,6 +160,12 @@ void Collator::check_rows(const std::vector<RowRef>& rows) const {
       require(block.series[g].observed.size(), cells, schema_.series[g].name.c_str(), row);
     }
     if (fields_.tokens) require(block.notes.note_offsets.size(), block.rows + 1, "notes", row);
+    if (fields_.entities) {
+      const EntityColumns& entities = block.entities;
+      for (const auto* offsets : {&entities.concept_offsets, &entities.mention_offsets, &entities.relation_offsets})
+        require(offsets->size(), block.rows + 1, "entities", row);
+      if (fields_.tokens) require(entities.mention_token.size(), static_cast<std::int64_t>(entities.mention_note.size()), "tokens of mentions", row);
+    }
     if (fields_.images) require(block.images.size(), block.rows * schema_.image.size(), "image", row);
     require(block.labels.size(), static_cast<std::int64_t>(schema_.tasks.size()), "labels", row);
   }
@@ -214,8 +221,9 @@ void Collator::collate_statics(const std::vector<RowRef>& rows, Batch& batch) co
   }
 }
 
-NoteTensors Collator::collate_notes(const std::vector<RowRef>& rows) const {
+NoteTensors Collator::collate_notes(const std::vector<RowRef>& rows, std::vector<KeptNote>& kept) const {
   std::vector<NoteSpan> spans;
+  at::Tensor record_tokens = at::zeros({static_cast<std::int64_t>(rows.size())}, at::kLong);
   for (std::size_t b = 0; b < rows.size(); ++b) {
     if (!schema_.notes || !holds(rows[b], has_notes)) continue;
     const NoteColumns& notes = rows[b].block->notes;
@@ -229,11 +237,16 @@ NoteTensors Collator::collate_notes(const std::vector<RowRef>& rows) const {
       std::int64_t tokens = notes.token_offsets[note + 1] - begin;
       if (config_.tokens_per_note > 0) tokens = std::min(tokens, config_.tokens_per_note);
       if (tokens == 0) continue;
+      std::int64_t& sequence = record_tokens.data_ptr<std::int64_t>()[b];
+      kept.push_back({static_cast<std::int64_t>(b), static_cast<std::int64_t>(note) - notes.note_offsets[row], sequence, tokens});
+      sequence += tokens;
       spans.push_back({notes.token_ids.data() + begin, notes.token_marks.data() + begin, tokens, static_cast<std::int64_t>(b),
                        std::clamp<std::int64_t>(notes.hour[note], 0, last_hour)});
     }
   }
-  return make_note_tensors(spans, {config_.window_tokens, config_.window_stride}, special_);
+  NoteTensors out = make_note_tensors(spans, {config_.window_tokens, config_.window_stride}, special_);
+  out.record_tokens = record_tokens;
+  return out;
 }
 
 at::Tensor Collator::collate_images(const std::vector<RowRef>& rows) const {
@@ -250,6 +263,11 @@ at::Tensor Collator::collate_images(const std::vector<RowRef>& rows) const {
     for (std::size_t i = 0; i < size; ++i) image[i] = static_cast<float>(bytes[i]) / 255.0F;
   }
   return images;
+}
+
+void Collator::collate_pairs(const std::vector<RowRef>& rows, std::size_t task, const std::optional<TrainingDraws>& training, Batch& batch) const {
+  const PairTensors& pairs = batch.pairs.emplace_back(make_pair_tensors(schema_.tasks[task], task, rows, config_.negatives, training));
+  batch.labels.push_back({pairs.label.to(at::kFloat).unsqueeze(1), pairs.known});
 }
 
 LabelTensors Collator::collate_labels(const std::vector<RowRef>& rows, std::size_t task) const {
@@ -278,16 +296,25 @@ void Collator::collate_presence(const std::vector<RowRef>& rows, Batch& batch) c
   }
 }
 
-Batch Collator::collate(const std::vector<RowRef>& rows) const {
+Batch Collator::collate(const std::vector<RowRef>& rows, const std::optional<TrainingDraws>& training) const {
   check_rows(rows);
   Batch batch;
   batch.places.reserve(rows.size());
   collate_presence(rows, batch);
   for (std::size_t group = 0; group < schema_.series.size(); ++group) batch.series.push_back(collate_series(rows, group));
   collate_statics(rows, batch);
-  batch.notes = collate_notes(rows);
+  std::vector<KeptNote> kept;
+  batch.notes = collate_notes(rows, kept);
+  if (fields_.entities) batch.mentions = make_mention_tensors(rows, kept);
   batch.image = collate_images(rows);
-  for (std::size_t task = 0; task < schema_.tasks.size(); ++task) batch.labels.push_back(collate_labels(rows, task));
+  for (std::size_t task = 0; task < schema_.tasks.size(); ++task) {
+    if (schema_.tasks[task].kind == TaskKind::relation) {
+      collate_pairs(rows, task, training, batch);
+    } else {
+      batch.labels.push_back(collate_labels(rows, task));
+      batch.pairs.emplace_back();
+    }
+  }
   return batch;
 }
 

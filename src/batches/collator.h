@@ -1,10 +1,12 @@
 // Raw columns to tensors of one leaf: normalised, clipped, imputed, cut into token windows. Pure: the same rows give the same bits anywhere.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "batches/batch.h"
 #include "batches/data_config.h"
+#include "batches/entity_tensors.h"
 #include "batches/note_windows.h"
 #include "batches/row_reader.h"
 #include "ingest/tokenizer.h"
@@ -29,8 +31,10 @@ class Collator {
   // Throws: Error{configuration} naming the key; Error{data} when the normalisation does not fit the schema.
   Collator(Schema schema, const Normalisation& normalisation, const SpecialTokens& special, const DataConfig& config, const FieldSelection& read = {});
 
+  // `training`: what the draws of a training step are keyed by; without it nothing is drawn, as in evaluation. Concepts and relations are labels: they are
+  // needed whatever is read or left out, mentions come with the tokens.
   // Throws: Error{data} when a block's columns do not fit the schema (part, row).
-  [[nodiscard]] Batch collate(const std::vector<RowRef>& rows) const;
+  [[nodiscard]] Batch collate(const std::vector<RowRef>& rows, const std::optional<TrainingDraws>& training = {}) const;
 
  private:
   struct Scale {  // x = (value - mean) * inverse
@@ -43,8 +47,9 @@ class Collator {
   [[nodiscard]] SeriesTensors collate_series(const std::vector<RowRef>& rows, std::size_t group) const;
   void collate_statics(const std::vector<RowRef>& rows, Batch& batch) const;
   void collate_presence(const std::vector<RowRef>& rows, Batch& batch) const;
-  [[nodiscard]] NoteTensors collate_notes(const std::vector<RowRef>& rows) const;
+  [[nodiscard]] NoteTensors collate_notes(const std::vector<RowRef>& rows, std::vector<KeptNote>& kept) const;
   [[nodiscard]] at::Tensor collate_images(const std::vector<RowRef>& rows) const;
+  void collate_pairs(const std::vector<RowRef>& rows, std::size_t task, const std::optional<TrainingDraws>& training, Batch& batch) const;
   [[nodiscard]] LabelTensors collate_labels(const std::vector<RowRef>& rows, std::size_t task) const;
 
   Schema schema_;

@@ -7,8 +7,8 @@
 namespace tributary {
 namespace {
 
-Batch make_batch(RowReader& reader, const Collator& collator, HiddenSource* hidden, const LeafPlan& leaf) {
-  Batch batch = collator.collate(reader.read(leaf));
+Batch make_batch(RowReader& reader, const Collator& collator, HiddenSource* hidden, const LeafPlan& leaf, const std::optional<TrainingDraws>& draws = {}) {
+  Batch batch = collator.collate(reader.read(leaf), draws);
   if (hidden != nullptr && batch.notes.documents() > 0) batch.notes.hidden = hidden->hidden(batch.places, batch.notes);
   return batch;
 }
@@ -23,7 +23,10 @@ Prefetcher::Prefetcher(const BatchPlan& plan, const RecordIndex& index, RowSourc
                StepBatches result;
                result.plan = plan.step(step);
                result.range = leaves_of_rank(result.plan.leaves, options.ranks, options.rank);
-               for (const LeafPlan& leaf : plan.leaves(step, result.range)) result.batches.push_back(make_batch(reader_, collator, options.hidden, leaf));
+               const TrainingDraws draws{plan.options().seed, result.plan.epoch};
+               for (const LeafPlan& leaf : plan.leaves(step, result.range)) {
+                 result.batches.push_back(make_batch(reader_, collator, options.hidden, leaf, draws));
+               }
                ++step;
                return result;
              }) {}

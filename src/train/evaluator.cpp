@@ -105,7 +105,8 @@ PlanOptions plan_options(const RunSettings& settings) {
           settings.train.micro_batch,
           data.window_blocks,
           settings.train.micro_batch_tokens,
-          {data.notes_per_record, data.tokens_per_note, {data.window_tokens, data.window_stride}}};
+          {data.notes_per_record, data.tokens_per_note, {data.window_tokens, data.window_stride}},
+          data.negatives};
 }
 
 std::optional<double> total_loss(const std::vector<std::optional<double>>& task_losses, const BlockList& model, const Schema& schema,
