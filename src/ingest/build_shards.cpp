@@ -84,12 +84,12 @@ RecordList agree_records(const Communicator& comm, const Recipe& recipe, const s
     if (comm.rank() == 0 && records.rows.empty()) fail(ErrorKind::data, "{}: the recipe '{}' keeps no record of it", source.string(), recipe.name);
   });
   std::string bytes;
-  for (const SampleRow& row : records.rows) bytes += fmt::format("{}\t{}\n", row.patient, row.id);
+  for (const SampleRow& row : records.rows) bytes += fmt::format("{}\t{}\t{}\n", row.patient, static_cast<int>(row.split), row.id);
   bytes = comm.broadcast(bytes, 0);
   records.rows.clear();
   for (std::size_t at = 0; at < bytes.size();) {
-    const std::size_t tab = bytes.find('\t', at), end = bytes.find('\n', tab);
-    records.rows.push_back({bytes.substr(tab + 1, end - tab - 1), std::stoull(bytes.substr(at, tab - at)), Split::train});
+    const std::size_t tab = bytes.find('\t', at), id = bytes.find('\t', tab + 1) + 1, end = bytes.find('\n', id);
+    records.rows.push_back({bytes.substr(id, end - id), std::stoull(bytes.substr(at, tab - at)), static_cast<Split>(bytes[tab + 1] - '0')});
     at = end + 1;
   }
   return records;
@@ -127,7 +127,7 @@ Fitted fitted_from(const Recipe& recipe, const TrainingCounts& counts) {
   Fitted fitted{schema_of(recipe), {}};
   for (std::size_t task = 0; task < recipe.tasks.size(); ++task)
     if (recipe.tasks[task].fitted) fitted.schema.tasks[task].classes = fit_label_map(recipe.tasks[task], counts.labels[task]);
-  if (!recipe.notes.empty()) fitted.tokenizer.vocabulary = vocabulary_from_counts(counts.words, static_cast<std::size_t>(recipe.vocabulary_size));
+  if (fitted.schema.notes) fitted.tokenizer.vocabulary = vocabulary_from_counts(counts.words, static_cast<std::size_t>(recipe.vocabulary_size));
   return fitted;
 }
 

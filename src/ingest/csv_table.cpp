@@ -1,45 +1,18 @@
 #include "ingest/csv_table.h"
 
 #include <csv.h>
-#include <zlib.h>
 
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "ingest/pattern.h"
+#include "ingest/text_lines.h"
 
 namespace tributary {
 namespace {
 
 constexpr std::size_t row_limit_bytes = std::size_t{1} << 20;
-
-class GzipFile {
- public:
-  explicit GzipFile(const std::filesystem::path& path) : path_(path.string()), file_(gzopen(path_.c_str(), "rb")) {
-    if (file_ == nullptr) fail(ErrorKind::missing, "{}: cannot open: {}", path_, std::strerror(errno));
-    gzbuffer(file_, 1U << 17U);
-  }
-  ~GzipFile() { gzclose(file_); }
-  GzipFile(const GzipFile&) = delete;
-  GzipFile& operator=(const GzipFile&) = delete;
-
-  std::string_view read(std::array<char, 1U << 16U>& buffer) {
-    const int count = gzread(file_, buffer.data(), static_cast<unsigned>(buffer.size()));
-    int code = Z_OK;
-    const char* message = gzerror(file_, &code);
-    if (code == Z_ERRNO) fail(ErrorKind::io, "{}: cannot read: {}", path_, std::strerror(errno));
-    if (count < 0 || code == Z_BUF_ERROR) fail(ErrorKind::data, "{}: the gzip stream is broken or cut off ({}); fetch the file again", path_, message);
-    return {buffer.data(), static_cast<std::size_t>(count)};
-  }
-
- private:
-  std::string path_;
-  gzFile file_;
-};
 
 // Feeds libcsv line by line, so that a row's line is known and the parser can start afresh after a broken one.
 class Rows {
@@ -141,8 +114,7 @@ int CsvHeader::find(std::string_view name) const {
 void read_csv(const std::filesystem::path& path, const CsvVisitor& visitor) {
   GzipFile file(path);
   Rows rows(path, visitor);
-  std::array<char, 1U << 16U> buffer;
-  for (std::string_view chunk = file.read(buffer); !chunk.empty(); chunk = file.read(buffer)) {
+  for (std::string_view chunk = file.read(); !chunk.empty(); chunk = file.read()) {
     while (!chunk.empty()) {
       const std::size_t newline = chunk.find('\n');
       const std::size_t size = newline == std::string_view::npos ? chunk.size() : newline + 1;

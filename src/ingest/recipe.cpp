@@ -157,11 +157,37 @@ void check_task(const TomlTable& table, const TaskRule& rule) {
   if (rule.kind != TaskKind::multilabel && rule.window != Window::any) table.refuse("window", "'window' is for multilabel tasks");
 }
 
+// Classes and candidates of a relation task; pairs of names of concept types.
+void read_relation(TomlTable& table, const Recipe& recipe, TaskRule& rule) {
+  if (!recipe.documents) table.refuse("kind", fmt::format("the relation task '{}' needs documents with mentions: a table [pubtator]", rule.name));
+  const std::vector<std::string>& types = recipe.documents->types;
+  if (!table.has("directed")) table.refuse("name", fmt::format("the relation task '{}' needs 'directed': whether (a, b) and (b, a) are two pairs", rule.name));
+  rule.directed = table.flag("directed");
+  rule.categories = read_categories(table);
+  if (rule.categories.empty())
+    table.refuse("categories", fmt::format("the relation task '{}' needs 'categories', a list of [class, relation, ...]", rule.name));
+  for (const auto& pair : table.lists("candidates")) {
+    if (pair.size() != 2) table.refuse("candidates", "'candidates' must be a list of [type of the head, type of the tail]");
+    TypePair found;
+    for (const auto& [name, number] : {std::pair{pair[0], &found.head}, std::pair{pair[1], &found.tail}}) {
+      const auto type = std::find(types.begin(), types.end(), name);
+      if (type == types.end()) table.refuse("candidates", fmt::format("'{}' is none of pubtator.types", name));
+      *number = static_cast<std::int32_t>(type - types.begin());
+    }
+    rule.candidates.push_back(found);
+  }
+  table.finish();
+}
+
 TaskRule read_task(TomlTable table, const Recipe& recipe) {
   TaskRule rule;
   rule.name = table.text("name");
-  constexpr TaskKind kinds[] = {TaskKind::binary, TaskKind::multiclass, TaskKind::multilabel, TaskKind::regression};
-  rule.kind = kinds[table.choice("kind", {"binary", "multiclass", "multilabel", "regression"}, 0)];
+  constexpr TaskKind kinds[] = {TaskKind::binary, TaskKind::multiclass, TaskKind::multilabel, TaskKind::regression, TaskKind::relation};
+  rule.kind = kinds[table.choice("kind", {"binary", "multiclass", "multilabel", "regression", "relation"}, 0)];
+  if (rule.kind == TaskKind::relation) {
+    read_relation(table, recipe, rule);
+    return rule;
+  }
   rule.from = read_sources(table, recipe);
   rule.window = static_cast<Window>(table.choice("window", {"any", "after", "first_after"}, 0));
   rule.pick = static_cast<Pick>(table.choice("pick", {"first", "last", "minimum", "maximum"}, 0));
@@ -188,6 +214,34 @@ TaskRule read_task(TomlTable table, const Recipe& recipe) {
   check_task(table, checked);
   table.finish();
   return rule;
+}
+
+void read_documents(TomlTable table, Recipe& recipe) {
+  PubtatorRule rule;
+  rule.types = table.texts("types");
+  if (rule.types.empty()) table.refuse("types", "'pubtator.types' is missing: the types of mentions that become concepts");
+  rule.separators = table.texts("separators");
+  rule.no_id = table.texts("no_id");
+  table.finish();
+  recipe.documents = std::move(rule);
+}
+
+void read_split(TomlTable& root, Recipe& recipe) {
+  TomlTable split = root.table("split"), files = root.table("splits");
+  recipe.salt = split.text("salt");
+  for (int s = 0; s < split_count; ++s) recipe.split_files[static_cast<std::size_t>(s)] = files.texts(std::string(name_of(static_cast<Split>(s))));
+  const bool named = recipe.has_split_files();
+  if (named && split.has("train"))
+    split.refuse("train", "'split.train' and a table [splits] exclude each other: with it 'validation' is a share of the training files");
+  if (named && !recipe.split_files[1].empty() && split.has("validation"))
+    split.refuse("validation", "'split.validation' and 'splits.validation' exclude each other");
+  if (!named && root.has("splits")) files.refuse("train", "[splits] names no files");
+  recipe.train_fraction = split.number("train", 0.7);
+  recipe.validation_fraction = split.number("validation", named ? 0 : 0.1);
+  if (named && (recipe.validation_fraction < 0 || recipe.validation_fraction >= 1))
+    split.refuse("validation", "'split.validation' must be at least 0 and below 1");
+  split.finish();
+  files.finish();
 }
 
 void read_sample(TomlTable sample, Recipe& recipe) {
@@ -217,6 +271,18 @@ void check_names(const TomlTable& root, const Recipe& recipe) {
   }
   for (const Task& task : schema.tasks) once("task", task.name);
   if (schema.tasks.size() > 64) root.refuse("task", "at most 64 tasks");
+  for (const Task& task : schema.tasks) {  // what the schema says of relation tasks, told with the recipe's name
+    if (task.kind != TaskKind::relation) continue;
+    Schema alone;
+    alone.notes = true;
+    alone.concept_types = schema.concept_types;
+    alone.tasks = {task};
+    try {
+      check_schema(alone);
+    } catch (const Error& error) {
+      root.refuse("task", error.what());
+    }
+  }
 }
 
 }  // namespace
@@ -233,21 +299,24 @@ Recipe parse_recipe(const std::string& toml, const std::string& file_name) {
   recipe.digest = sha256_hex(toml).substr(0, 16);
   recipe.name = root.text("name");
   recipe.max_bad_rows = root.integer("max_bad_rows", 0);
+  if (root.has("pubtator")) read_documents(root.table("pubtator"), recipe);
   TomlTable time = root.table("time");
-  recipe.hours = time.integer("hours", 0);
+  recipe.hours = time.integer("hours", recipe.documents ? 1 : 0);
   if (recipe.hours < 1 || recipe.hours > 10000) time.refuse("hours", "'time.hours' must be between 1 and 10000");
   time.finish();
-  TomlTable split = root.table("split");
-  recipe.salt = split.text("salt");
-  recipe.train_fraction = split.number("train", 0.7);
-  recipe.validation_fraction = split.number("validation", 0.1);
-  split.finish();
+  read_split(root, recipe);
   TomlTable text = root.table("text");
   recipe.vocabulary_size = text.integer("vocabulary_size", recipe.vocabulary_size);
   text.finish();
-  TomlTable tables = root.table("table");
-  for (const std::string& name : tables.keys()) recipe.tables.push_back(read_table(name, tables.table(name)));
-  read_sample(root.table("sample"), recipe);
+  if (recipe.documents) {
+    for (const char* key : {"table", "sample", "series", "static", "note"})
+      if (root.has(key)) root.refuse(key, fmt::format("'{}' and [pubtator] exclude each other", key));
+    if (!recipe.has_split_files()) root.refuse("pubtator", "a table [splits] must name the files of the documents");
+  } else {
+    TomlTable tables = root.table("table");
+    for (const std::string& name : tables.keys()) recipe.tables.push_back(read_table(name, tables.table(name)));
+    read_sample(root.table("sample"), recipe);
+  }
   for (const TomlTable& group : root.tables("series")) recipe.series.push_back(read_series(group, recipe));
   for (const TomlTable& feature : root.tables("static")) recipe.statics.push_back(read_static(feature, recipe));
   for (const TomlTable& note : root.tables("note")) recipe.notes.push_back(read_note(note, recipe));
@@ -269,11 +338,15 @@ Schema schema_of(const Recipe& recipe) {
     group.name = rule.name;
     for (const ChannelRule& channel : rule.channels) group.channels.push_back(channel.channel);
   }
-  schema.notes = !recipe.notes.empty();
+  schema.notes = !recipe.notes.empty() || recipe.documents.has_value();
+  if (recipe.documents) schema.concept_types = recipe.documents->types;
   for (const TaskRule& rule : recipe.tasks) {
     Task& task = schema.tasks.emplace_back();
     task.name = rule.name;
     task.kind = rule.kind;
+    task.candidates = rule.candidates;
+    task.directed = rule.directed;
+    if (rule.kind == TaskKind::relation) task.classes.push_back("none");
     for (const Category& category : rule.categories) task.classes.push_back(category.name);
   }
   return schema;

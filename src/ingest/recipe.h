@@ -1,9 +1,11 @@
 // A recipe says how source tables become records: which tables, columns, channels, notes and labels. Data, not code: one interpreter serves every recipe.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -107,11 +109,21 @@ struct TaskRule {
   std::string separator = "|";
   std::int64_t top = 0;            //   at most so many classes, the most frequent; 0: no limit
   std::int64_t minimum_count = 1;  //   each of at least so many training records; the rest is "other" (multiclass) or left out (multilabel)
+  // Relation tasks: categories are the classes from 1 on, their patterns names of the source's relations.
+  std::vector<TypePair> candidates;
+  bool directed = true;
 };
 
 struct KeepRule {
   std::string column;
   double at_least = 0;
+};
+
+// [pubtator]: documents with mentions and relations (pubtator.h) take the place of tables; each is a record of one hour with one note.
+struct PubtatorRule {
+  std::vector<std::string> types;       // of mentions: the data set's concept types, in order; mentions of other types are left out
+  std::vector<std::string> separators;  // between the ids of a mention of several concepts
+  std::vector<std::string> no_id;       // patterns of ids that say that no concept is known
 };
 
 struct Recipe {
@@ -122,8 +134,13 @@ struct Recipe {
   std::int64_t vocabulary_size = 4000;
   std::string salt;
   double train_fraction = 0.7, validation_fraction = 0.1;
+  // [splits]: patterns of the files (of the sample table, or of documents) whose records make a split, in place of the hash. Of the training files' records
+  // the hash takes `validation_fraction` as validation.
+  std::array<std::vector<std::string>, split_count> split_files;
+  [[nodiscard]] bool has_split_files() const { return !split_files[0].empty() || !split_files[1].empty() || !split_files[2].empty(); }
+  std::optional<PubtatorRule> documents;
   std::vector<TableRule> tables;
-  int sample_table = -1;       // one row a record
+  int sample_table = -1;       // one row a record; -1 with documents
   std::string patient_column;  // in it
   std::vector<KeepRule> keep;  // a record that does not meet all is left out and counted
   std::vector<SeriesRule> series;

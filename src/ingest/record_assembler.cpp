@@ -74,8 +74,10 @@ RecordBlock RecordAssembler::assemble(const std::vector<SampleRow>& rows, const 
     block.series.push_back({std::vector<float>(n * hours * group.channels.size()), std::vector<std::uint8_t>(n * hours * group.channels.size())});
   block.images.assign(n * static_cast<std::size_t>(schema.image.size()), 0);
   for (const Task& task : schema.tasks)
-    block.labels.push_back({std::vector<float>(n * static_cast<std::size_t>(task.label_width())), std::vector<std::uint8_t>(n)});
+    block.labels.push_back({std::vector<float>(n * static_cast<std::size_t>(task.stored_width())), std::vector<std::uint8_t>(n)});
   block.notes.note_offsets = block.notes.text_offsets = block.notes.token_offsets = {0};
+  EntityColumns& entities = block.entities;
+  if (schema.has_entities()) entities.concept_offsets = entities.concept_id_offsets = entities.mention_offsets = entities.relation_offsets = {0};
 
   const auto row_of = [](const Event& event, std::uint32_t row) { return event.row < row; };
   auto at = std::lower_bound(events.events.begin(), events.events.end(), static_cast<std::uint32_t>(first), row_of);
@@ -88,7 +90,10 @@ RecordBlock RecordAssembler::assemble(const std::vector<SampleRow>& rows, const 
     for (; at != events.events.end() && at->row == static_cast<std::uint32_t>(first) + row; ++at) own.by_target[at->target].push_back(*at);
     add_series(block, row, own);
     add_statics(block, row, own);
-    add_notes(block, row, own);
+    if (recipe_.documents)
+      add_document(block, row, own);
+    else
+      add_notes(block, row, own);
     add_labels(block, row, own);
   }
   return block;
@@ -149,20 +154,38 @@ void RecordAssembler::add_notes(RecordBlock& block, std::size_t row, const RowEv
       entries[{std::max(event.minute, 0) / 60, t}].push_back({std::string(text.substr(0, end)), std::string(text.substr(end + 1))});
     }
   }
-  for (const auto& [place, sentences] : entries) {
-    const std::string text = join_entries(sentences);
-    notes.hour.push_back(place.first);
-    notes.text += text;
-    notes.text_offsets.push_back(static_cast<std::int64_t>(notes.text.size()));
-    if (tokenizer_ != nullptr) {
-      const Encoding encoding = tokenizer_->encode(text);
-      notes.token_ids.insert(notes.token_ids.end(), encoding.ids.begin(), encoding.ids.end());
-      notes.token_marks.insert(notes.token_marks.end(), encoding.marks.begin(), encoding.marks.end());
-    }
-    notes.token_offsets.push_back(static_cast<std::int64_t>(notes.token_ids.size()));
-    block.presence[row] |= has_notes;
-  }
+  RecordEntities entities;
+  std::int32_t number = 0;
+  for (const auto& [place, sentences] : entries) add_note(block, row, place.first, join_entries(sentences), number++, entities);
   notes.note_offsets.push_back(static_cast<std::int64_t>(notes.hour.size()));
+}
+
+void RecordAssembler::add_document(RecordBlock& block, std::size_t row, const RowEvents& events) const {
+  RecordEntities entities;
+  for (const Event& event : events.by_target.back()) {
+    AnnotatedText document = annotated_text_from(events.list->text_of(event));
+    entities = std::move(document.entities);
+    add_note(block, row, 0, document.text, 0, entities);
+  }
+  block.notes.note_offsets.push_back(static_cast<std::int64_t>(block.notes.hour.size()));
+  append_record(entities, layout_.tasks, block.entities);
+}
+
+// `number`: of the note in the record; `entities`: of the record, whose mentions in this note get their tokens.
+void RecordAssembler::add_note(RecordBlock& block, std::size_t row, std::int32_t hour, const std::string& text, std::int32_t number,
+                               RecordEntities& entities) const {
+  NoteColumns& notes = block.notes;
+  notes.hour.push_back(hour);
+  notes.text += text;
+  notes.text_offsets.push_back(static_cast<std::int64_t>(notes.text.size()));
+  if (tokenizer_ != nullptr) {
+    const Encoding encoding = tokenizer_->encode(text);
+    notes.token_ids.insert(notes.token_ids.end(), encoding.ids.begin(), encoding.ids.end());
+    notes.token_marks.insert(notes.token_marks.end(), encoding.marks.begin(), encoding.marks.end());
+    entities.set_tokens(number, encoding.begin, encoding.end);
+  }
+  notes.token_offsets.push_back(static_cast<std::int64_t>(notes.token_ids.size()));
+  block.presence[row] |= has_notes;
 }
 
 void RecordAssembler::add_labels(RecordBlock& block, std::size_t row, const RowEvents& events) const {
@@ -172,6 +195,10 @@ void RecordAssembler::add_labels(RecordBlock& block, std::size_t row, const RowE
     if (place < 0) continue;
     const Task& task = layout_.schema.tasks[static_cast<std::size_t>(place)];
     LabelColumns& labels = block.labels[static_cast<std::size_t>(place)];
+    if (task.kind == TaskKind::relation) {  // documents tell their relations
+      labels.valid[row] = 1;
+      continue;
+    }
     const auto width = static_cast<std::size_t>(task.label_width());
     const Outcome outcome = outcome_of(recipe_.tasks[targets_[t].index], *events.list, events.by_target[t], recipe_.horizon_minutes());
     labels.valid[row] = store_label(task, outcome, std::span(labels.values).subspan(row * width, width)) ? 1 : 0;

@@ -8,6 +8,7 @@
 
 #include "ingest/event.h"
 #include "ingest/recipe.h"
+#include "ingest/record_entities.h"
 #include "ingest/record_layout.h"
 #include "ingest/sample_index.h"
 #include "ingest/table_events.h"
@@ -29,6 +30,8 @@ class RecordAssembler {
   void add_series(RecordBlock& block, std::size_t row, const RowEvents& events) const;
   void add_statics(RecordBlock& block, std::size_t row, const RowEvents& events) const;
   void add_notes(RecordBlock& block, std::size_t row, const RowEvents& events) const;
+  void add_document(RecordBlock& block, std::size_t row, const RowEvents& events) const;
+  void add_note(RecordBlock& block, std::size_t row, std::int32_t hour, const std::string& text, std::int32_t number, RecordEntities& entities) const;
   void add_labels(RecordBlock& block, std::size_t row, const RowEvents& events) const;
 
   const Recipe& recipe_;

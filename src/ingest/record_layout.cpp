@@ -46,6 +46,16 @@ int find_static(const Schema& schema, const Channel& channel) {
   return found;
 }
 
+// Types, classes and candidates are stored as numbers: they must be those of the other shards, in their order.
+void same_entities(const Schema& recipe, const Schema& other) {
+  if (recipe.concept_types != other.concept_types) fail(ErrorKind::data, "the recipe's types of concepts are not those of the other shards, in their order");
+  for (const Task& task : recipe.tasks) {
+    const int found = find_named(other.tasks, task.name);
+    if (task.kind == TaskKind::relation && found >= 0 && other.tasks[static_cast<std::size_t>(found)] != task)
+      fail(ErrorKind::data, "relation task '{}' has other classes, candidates or direction in the recipe than in the other shards", task.name);
+  }
+}
+
 }  // namespace
 
 RecordLayout lay_out(const Recipe& recipe, const Schema& schema) {
@@ -74,6 +84,7 @@ RecordLayout lay_out(const Recipe& recipe, const Schema& schema) {
            name_of(schema.tasks[static_cast<std::size_t>(task)].kind));
   }
   compare(names_of(schema_of(recipe)), names_of(schema), layout.differences);
+  same_entities(schema_of(recipe), schema);
   return layout;
 }
 

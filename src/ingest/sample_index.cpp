@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "ingest/csv_table.h"
 #include "ingest/pattern.h"
+#include "ingest/pubtator.h"
 #include "ingest/source_value.h"
 #include "ingest/split.h"
 
@@ -38,7 +39,7 @@ class SampleFile {
                                    value ? fmt::format("below {}", recipe_.keep[i].at_least) : std::string("unknown"))];
       return;
     }
-    records_.rows.push_back({id, patient_hash_of(patient), Split::train});
+    records_.rows.push_back({id, patient_hash_of(patient), recipe_.has_split_files() ? split_of_file(recipe_, name_) : Split::train});
   }
 
  private:
@@ -57,13 +58,33 @@ class SampleFile {
   std::vector<std::size_t> keep_;
 };
 
+// A document stands for itself, as a patient would.
+void list_documents(const Recipe& recipe, const std::filesystem::path& source, const SourceFile& file, std::unordered_set<std::string>& seen,
+                    RecordList& records) {
+  const auto deliver = [&](const PubtatorDocument& document) {
+    if (!seen.insert(document.id).second)
+      fail(ErrorKind::data, "{}:{}: a document with this id stands in the files for the second time; give each document to one split", file.name,
+           document.line);
+    records.rows.push_back({document.id, patient_hash_of(document.id), static_cast<Split>(file.table)});
+  };
+  // What is bad is counted where the documents' contents are read.
+  read_pubtator(source / file.name, recipe, {deliver, [](std::int64_t, std::string_view) {}, [](std::string_view) {}});
+}
+
+// Of the training files' records the hash takes a share as validation.
+Split split_in_files(const Recipe& recipe, std::string_view salt, const SampleRow& row) {
+  if (row.split != Split::train || recipe.validation_fraction <= 0) return row.split;
+  return split_of(row.patient, salt, {1 - recipe.validation_fraction, recipe.validation_fraction}) == Split::train ? Split::train : Split::validation;
+}
+
 }  // namespace
 
 RecordList read_records(const Recipe& recipe, const std::filesystem::path& source, const std::vector<SourceFile>& files, IngestReport& report) {
   RecordList records;
   std::unordered_set<std::string> seen;
   for (const SourceFile& file : files) {
-    if (file.table != recipe.sample_table) continue;
+    if (recipe.documents) list_documents(recipe, source, file, seen, records);
+    if (file.table != recipe.sample_table || recipe.documents) continue;
     SampleFile reader(recipe, file.name, records, seen, report);
     read_csv(source / file.name, {[&](const CsvHeader& header) { reader.header(header); }, [&](const CsvRow& row) { reader.row(row); },
                                   [](std::int64_t, std::string_view) {}});  // unreadable rows are counted where the table's events are read
@@ -74,7 +95,7 @@ RecordList read_records(const Recipe& recipe, const std::filesystem::path& sourc
 
 SampleIndex::SampleIndex(const Recipe& recipe, std::string_view salt, RecordList records, std::int64_t parts) : parts_(static_cast<std::size_t>(parts)) {
   for (SampleRow& row : records.rows) {
-    row.split = split_of(row.patient, salt, {recipe.train_fraction, recipe.validation_fraction});
+    row.split = recipe.has_split_files() ? split_in_files(recipe, salt, row) : split_of(row.patient, salt, {recipe.train_fraction, recipe.validation_fraction});
     parts_[static_cast<std::size_t>(part_of(row.patient, parts))].push_back(std::move(row));
   }
   for (std::size_t part = 0; part < parts_.size(); ++part) {

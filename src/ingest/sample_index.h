@@ -32,6 +32,7 @@ struct RecordList {  // what the sample table says: kept records in the order of
 };
 
 // Reads the sample table; records that do not meet the recipe's `keep` are counted in `report` and left out.
+// With documents: the documents that are not empty. The split of a record is that of its file where the recipe has a table [splits], else not yet decided.
 // Throws: Error{data} when an id stands there twice (names the line), or for a missing column; Error{missing, io}.
 [[nodiscard]] RecordList read_records(const Recipe& recipe, const std::filesystem::path& source, const std::vector<SourceFile>& files, IngestReport& report);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
 
 #include "base/error.h"
 #include "comm/agree.h"
@@ -32,11 +33,39 @@ std::vector<std::string> find_matching(const std::filesystem::path& folder, cons
   return found;
 }
 
+// All patterns of a split count, unlike those of a table.
+std::vector<SourceFile> find_documents(const Recipe& recipe, const std::filesystem::path& source) {
+  std::vector<SourceFile> files;
+  std::set<std::string> seen;
+  for (std::size_t split = 0; split < recipe.split_files.size(); ++split) {
+    std::set<std::string> names;
+    for (const std::string& pattern : recipe.split_files[split]) {
+      const std::vector<std::string> found = find_matching(source, pattern);
+      if (found.empty())
+        fail(ErrorKind::missing, "{}: no file '{}', which splits.{} of recipe '{}' names", source.string(), pattern, name_of(static_cast<Split>(split)),
+             recipe.name);
+      names.insert(found.begin(), found.end());
+    }
+    for (const std::string& name : names) {
+      if (!seen.insert(name).second) fail(ErrorKind::configuration, "recipe '{}': [splits] gives {} to two splits", recipe.name, name);
+      files.push_back({static_cast<int>(split), name, std::filesystem::file_size(source / name)});
+    }
+  }
+  return files;
+}
+
 }  // namespace
+
+Split split_of_file(const Recipe& recipe, const std::string& name) {
+  for (std::size_t split = 0; split < recipe.split_files.size(); ++split)
+    if (matches_any(recipe.split_files[split], name)) return static_cast<Split>(split);
+  fail(ErrorKind::configuration, "recipe '{}': no pattern of [splits] fits {}", recipe.name, name);
+}
 
 std::vector<SourceFile> find_source_files(const Recipe& recipe, const std::filesystem::path& source) {
   if (!std::filesystem::is_directory(source))
     fail(ErrorKind::missing, "{}: there is no such folder; --source names the folder with the tables", source.string());
+  if (recipe.documents) return find_documents(recipe, source);
   std::vector<SourceFile> files;
   for (std::size_t table = 0; table < recipe.tables.size(); ++table) {
     const TableRule& rule = recipe.tables[table];

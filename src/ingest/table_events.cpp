@@ -14,6 +14,7 @@
 #include "ingest/csv_table.h"
 #include "ingest/note_text.h"
 #include "ingest/pattern.h"
+#include "ingest/pubtator.h"
 #include "ingest/source_value.h"
 
 namespace tributary {
@@ -80,6 +81,8 @@ class FileEvents {
           break;
         case TargetKind::note:
           bind_note(header, t, recipe_.notes[target.index]);
+          break;
+        case TargetKind::document:  // of no table
           break;
       }
     }
@@ -213,6 +216,8 @@ class FileEvents {
         return add_note(rule, recipe_.notes[target.index]);
       case TargetKind::task:
         return add_label(rule, recipe_.tasks[target.index]);
+      case TargetKind::document:
+        return;
     }
   }
 
@@ -299,11 +304,43 @@ std::vector<Target> targets_of(const Recipe& recipe) {
   for (std::size_t i = 0; i < recipe.statics.size(); ++i) targets.push_back({TargetKind::feature, i, 0, "static " + recipe.statics[i].channel.name});
   for (std::size_t i = 0; i < recipe.notes.size(); ++i) targets.push_back({TargetKind::note, i, 0, "note " + recipe.notes[i].prefix});
   for (std::size_t i = 0; i < recipe.tasks.size(); ++i) targets.push_back({TargetKind::task, i, 0, "task " + recipe.tasks[i].name});
+  if (recipe.documents) targets.push_back({TargetKind::document, 0, 0, "documents"});
   return targets;
 }
 
+namespace {
+
+void spill_documents(const Recipe& recipe, const std::filesystem::path& source, const SourceFile& file, std::size_t number, const SampleIndex& samples,
+                     EventSpill& spill, IngestReport& report) {
+  const auto target = static_cast<std::uint32_t>(targets_of(recipe).size() - 1);
+  const auto bad = [&](std::int64_t line, std::string_view reason) {
+    report.bad_row(fmt::format("{}:{}", file.name, line), std::string(reason));
+    check_bad_rows(report, recipe.max_bad_rows);
+  };
+  const auto deliver = [&](const PubtatorDocument& document) {
+    const SamplePlace* place = samples.find(document.id);
+    check(place != nullptr, "{}:{}: a document that the list of records lacks", file.name, document.line);
+    Event event;
+    event.row = place->row;
+    event.file = static_cast<std::uint32_t>(number);
+    event.target = target;
+    event.line = document.line;
+    spill.add(place->part, event, to_bytes(document.content));
+    ++report.counts["documents"];
+    const RecordEntities& entities = document.content.entities;
+    report.counts["documents: concepts"] += static_cast<std::int64_t>(entities.concepts.size());
+    report.counts["documents: mentions, one for each of their concepts"] += static_cast<std::int64_t>(entities.mentions.size());
+    report.counts["documents: relations"] += static_cast<std::int64_t>(entities.relations.size());
+  };
+  const auto left_out = [&](std::string_view what) { ++report.counts[fmt::format("left out: {}", what)]; };
+  read_pubtator(source / file.name, recipe, {deliver, bad, left_out});
+}
+
+}  // namespace
+
 void spill_file_events(const Recipe& recipe, const std::filesystem::path& source, const std::vector<SourceFile>& files, std::size_t file,
                        const SampleIndex& samples, EventSpill& spill, IngestReport& report) {
+  if (recipe.documents) return spill_documents(recipe, source, files[file], file, samples, spill, report);
   FileEvents events(recipe, files[file], file, samples, spill, report);
   read_csv(source / files[file].name, {[&](const CsvHeader& header) { events.header(header); }, [&](const CsvRow& row) { events.row(row); },
                                        [&](std::int64_t line, std::string_view reason) { events.bad(line, reason); }});

@@ -14,9 +14,9 @@
 
 namespace tributary {
 
-enum class TargetKind { series, feature, note, task };
+enum class TargetKind { series, feature, note, task, document };
 
-// What a rule feeds. Targets are numbered through: channels of all groups, static features, notes, tasks.
+// What a rule feeds. Targets are numbered through: channels of all groups, static features, notes, tasks; last the documents of a recipe that has such.
 struct Target {
   TargetKind kind = TargetKind::series;
   std::size_t index = 0;    // series group, static rule, note rule, task rule
@@ -25,8 +25,8 @@ struct Target {
 };
 [[nodiscard]] std::vector<Target> targets_of(const Recipe& recipe);
 
-// Reads file number `file` of the list and spills its events. An input counts only when both its time and the time it was entered lie before the
-// prediction hour. Throws: Error{data} for a missing column or more bad rows than the recipe allows, Error{io, missing}.
+// Reads file number `file` of the list and spills its events; a document is one event. An input counts only when both its time and the time it was entered lie
+// before the prediction hour. Throws: Error{data} for a missing column or more bad rows than the recipe allows, Error{io, missing}.
 void spill_file_events(const Recipe& recipe, const std::filesystem::path& source, const std::vector<SourceFile>& files, std::size_t file,
                        const SampleIndex& samples, EventSpill& spill, IngestReport& report);
 

@@ -34,7 +34,7 @@ TrainingCounts count_training(const Recipe& recipe, const std::vector<SampleRow>
   TrainingCounts counts;
   counts.labels.resize(recipe.tasks.size());
   count_labels(recipe, events, static_cast<std::uint32_t>(training), counts);
-  if (recipe.notes.empty()) return counts;
+  if (recipe.notes.empty() && !recipe.documents) return counts;
   const RecordLayout layout = lay_out(recipe, schema_of(recipe));
   const RecordAssembler assembler(recipe, layout, nullptr);
   for (std::int64_t first = 0; first < training; first += slice_rows) {
