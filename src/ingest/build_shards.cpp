@@ -6,8 +6,10 @@
 #include <optional>
 #include <utility>
 
+#include "base/digest.h"
 #include "base/error.h"
 #include "comm/agree.h"
+#include "ingest/dictionary.h"
 #include "ingest/event.h"
 #include "ingest/label_map.h"
 #include "ingest/record_assembler.h"
@@ -16,6 +18,7 @@
 #include "ingest/source_files.h"
 #include "ingest/split.h"
 #include "ingest/table_events.h"
+#include "ingest/text_lines.h"
 #include "ingest/tokenizer.h"
 #include "ingest/training_fit.h"
 #include "shards/shard_writer.h"
@@ -51,8 +54,9 @@ class SpillFolder {
 // Gives the writer one part after the other; holds the events of one.
 class SpilledRecords : public RecordSource {
  public:
-  SpilledRecords(const Recipe& recipe, RecordLayout layout, const SampleIndex& samples, const Tokenizer* tokenizer, std::filesystem::path folder, int ranks)
-      : layout_(std::move(layout)), samples_(samples), folder_(std::move(folder)), ranks_(ranks), assembler_(recipe, layout_, tokenizer) {}
+  SpilledRecords(const Recipe& recipe, RecordLayout layout, const SampleIndex& samples, const Tokenizer* tokenizer, const Dictionary* dictionary,
+                 std::filesystem::path folder, int ranks)
+      : layout_(std::move(layout)), samples_(samples), folder_(std::move(folder)), ranks_(ranks), assembler_(recipe, layout_, tokenizer, dictionary) {}
 
   [[nodiscard]] const Schema& schema() const override { return layout_.schema; }
   [[nodiscard]] std::vector<std::array<std::int64_t, split_count>> part_rows() const override { return samples_.part_rows(); }
@@ -131,6 +135,24 @@ Fitted fitted_from(const Recipe& recipe, const TrainingCounts& counts) {
   return fitted;
 }
 
+struct DictionaryFile {
+  std::unique_ptr<Dictionary> terms;  // null: the recipe names none
+  std::string digest;
+};
+
+DictionaryFile read_dictionary(const Communicator& comm, const Recipe& recipe, const std::filesystem::path& source) {
+  return agreed(comm, [&]() -> DictionaryFile {
+    if (recipe.dictionary.empty()) return {};
+    const std::filesystem::path path = source / recipe.dictionary;  // an absolute path stays as it is
+    const std::string text = read_text(path);
+    auto terms = std::make_unique<Dictionary>(text, recipe.dictionary_types, path.string());
+    if (terms->terms() == 0)
+      fail(ErrorKind::data, "{}: no term of the types {}; expected lines of term, concept id and type, separated by tabs", path.string(),
+           fmt::join(recipe.dictionary_types, ", "));
+    return {std::move(terms), sha256_hex(text).substr(0, 16)};
+  });
+}
+
 std::filesystem::path without_slash(const std::filesystem::path& path) {
   const std::filesystem::path normal = path.lexically_normal();
   return normal.has_filename() ? normal : normal.parent_path();
@@ -164,11 +186,12 @@ BuildResult build_shards(const Communicator& comm, const Recipe& recipe, const s
   result.differences = layout.differences;
   const auto tokenizer =
       agreed(comm, [&] { return fitted.schema.notes ? make_tokenizer(fitted.tokenizer.vocabulary, fitted.tokenizer.options) : std::unique_ptr<Tokenizer>(); });
-  SpilledRecords source_records(recipe, std::move(layout), samples, tokenizer.get(), folder.path(), comm.size());
+  const DictionaryFile dictionary = read_dictionary(comm, recipe, source);
+  SpilledRecords source_records(recipe, std::move(layout), samples, tokenizer.get(), dictionary.terms.get(), folder.path(), comm.size());
 
   WriteOptions write;
   write.split_salt = salt;
-  write.origin = fmt::format("{} {}", recipe.name, recipe.digest);
+  write.origin = fmt::format("{} {}", recipe.name, recipe.digest) + (dictionary.digest.empty() ? "" : " dictionary " + dictionary.digest);
   write.vocabulary = fitted.tokenizer.vocabulary;
   write.tokenizer = fitted.tokenizer.options;
   if (tokenizer) write.tokenizer_digest = tokenizer->digest();

@@ -21,6 +21,7 @@ TableRule read_table(const std::string& name, TomlTable table) {
   rule.optional = table.flag("optional");
   rule.record = table.text("record");
   rule.record_from_file_name = table.flag("record_from_file_name");
+  rule.record_with_file = table.flag("record_with_file");
   rule.time = table.text("time", "");
   rule.entered = table.text("entered", "");
   rule.format = static_cast<TimeFormat>(table.choice("format", {"minutes", "hours", "clock"}, 0));
@@ -135,14 +136,17 @@ StaticRule read_static(TomlTable table, const Recipe& recipe) {
 
 NoteRule read_note(TomlTable table, const Recipe& recipe) {
   NoteRule rule;
-  rule.prefix = table.text("prefix");
+  rule.as_is = table.flag("as_is");
+  rule.prefix = table.text("prefix", rule.as_is ? "text" : "");
+  if (rule.prefix.empty()) table.refuse("prefix", "a note needs 'prefix', or 'as_is = true'");
   rule.from = read_rows(table, recipe);
   rule.path = table.text("path", "");
   rule.text = table.text("text");
   rule.separator = table.text("separator", "/");
   rule.drop = table.texts("drop");
   check_known(table, recipe, {rule.from});
-  if (recipe.tables[static_cast<std::size_t>(rule.from.table)].time.empty()) table.refuse("table", "notes need a table with a 'time' column");
+  if (rule.as_is && !rule.path.empty()) table.refuse("path", "'path' and 'as_is' exclude each other");
+  if (!rule.as_is && recipe.tables[static_cast<std::size_t>(rule.from.table)].time.empty()) table.refuse("table", "notes need a table with a 'time' column");
   table.finish();
   return rule;
 }
@@ -159,8 +163,8 @@ void check_task(const TomlTable& table, const TaskRule& rule) {
 
 // Classes and candidates of a relation task; pairs of names of concept types.
 void read_relation(TomlTable& table, const Recipe& recipe, TaskRule& rule) {
-  if (!recipe.documents) table.refuse("kind", fmt::format("the relation task '{}' needs documents with mentions: a table [pubtator]", rule.name));
-  const std::vector<std::string>& types = recipe.documents->types;
+  const std::vector<std::string>& types = recipe.concept_types();
+  if (types.empty()) table.refuse("kind", fmt::format("the relation task '{}' needs concepts: a table [pubtator] or [entities]", rule.name));
   if (!table.has("directed")) table.refuse("name", fmt::format("the relation task '{}' needs 'directed': whether (a, b) and (b, a) are two pairs", rule.name));
   rule.directed = table.flag("directed");
   rule.categories = read_categories(table);
@@ -171,7 +175,7 @@ void read_relation(TomlTable& table, const Recipe& recipe, TaskRule& rule) {
     TypePair found;
     for (const auto& [name, number] : {std::pair{pair[0], &found.head}, std::pair{pair[1], &found.tail}}) {
       const auto type = std::find(types.begin(), types.end(), name);
-      if (type == types.end()) table.refuse("candidates", fmt::format("'{}' is none of pubtator.types", name));
+      if (type == types.end()) table.refuse("candidates", fmt::format("'{}' is none of the types of concepts", name));
       *number = static_cast<std::int32_t>(type - types.begin());
     }
     rule.candidates.push_back(found);
@@ -202,6 +206,7 @@ TaskRule read_task(TomlTable table, const Recipe& recipe) {
   rule.scale = table.number("scale", 1);
   rule.offset = table.number("offset", 0);
   rule.lowest = table.number("lowest", rule.lowest);
+  rule.list = table.text("list", "");
   rule.fitted = table.has("fit");
   TomlTable fit = table.table("fit");
   rule.path_levels = fit.integer("path_levels", 0);
@@ -224,6 +229,14 @@ void read_documents(TomlTable table, Recipe& recipe) {
   rule.no_id = table.texts("no_id");
   table.finish();
   recipe.documents = std::move(rule);
+}
+
+void read_entities(TomlTable table, Recipe& recipe) {
+  if (recipe.documents) table.refuse("dictionary", "[entities] and [pubtator] exclude each other: documents tell their mentions");
+  recipe.dictionary = table.text("dictionary");
+  recipe.dictionary_types = table.texts("types");
+  if (recipe.dictionary_types.empty()) table.refuse("types", "'entities.types' is missing: the types of the dictionary's terms that become concepts");
+  table.finish();
 }
 
 void read_split(TomlTable& root, Recipe& recipe) {
@@ -300,6 +313,7 @@ Recipe parse_recipe(const std::string& toml, const std::string& file_name) {
   recipe.name = root.text("name");
   recipe.max_bad_rows = root.integer("max_bad_rows", 0);
   if (root.has("pubtator")) read_documents(root.table("pubtator"), recipe);
+  if (root.has("entities")) read_entities(root.table("entities"), recipe);
   TomlTable time = root.table("time");
   recipe.hours = time.integer("hours", recipe.documents ? 1 : 0);
   if (recipe.hours < 1 || recipe.hours > 10000) time.refuse("hours", "'time.hours' must be between 1 and 10000");
@@ -321,6 +335,7 @@ Recipe parse_recipe(const std::string& toml, const std::string& file_name) {
   for (const TomlTable& feature : root.tables("static")) recipe.statics.push_back(read_static(feature, recipe));
   for (const TomlTable& note : root.tables("note")) recipe.notes.push_back(read_note(note, recipe));
   for (const TomlTable& task : root.tables("task")) recipe.tasks.push_back(read_task(task, recipe));
+  if (!recipe.dictionary.empty() && recipe.notes.empty()) root.refuse("entities", "[entities] without a [[note]] whose text could have terms");
   root.finish();
   check_names(root, recipe);
   return recipe;
@@ -339,7 +354,7 @@ Schema schema_of(const Recipe& recipe) {
     for (const ChannelRule& channel : rule.channels) group.channels.push_back(channel.channel);
   }
   schema.notes = !recipe.notes.empty() || recipe.documents.has_value();
-  if (recipe.documents) schema.concept_types = recipe.documents->types;
+  schema.concept_types = recipe.concept_types();
   for (const TaskRule& rule : recipe.tasks) {
     Task& task = schema.tasks.emplace_back();
     task.name = rule.name;

@@ -22,6 +22,7 @@ struct TableRule {
   bool optional = false;               // false: it is an error when no file is found
   std::string record;                  // column with the record's id
   bool record_from_file_name = false;  // where that column is missing, the file's name without its ending is the id
+  bool record_with_file = false;       // the id is "<file's name up to its first point>/<column>": ids count anew in each file
   std::string time;                    // column with the minute (see format) of the event; empty: the table has no times
   std::string entered;                 // column with the minute at which it became known; empty: `time`
   TimeFormat format = TimeFormat::minutes;
@@ -90,6 +91,7 @@ struct NoteRule {
   std::string text;  // column
   std::string separator = "/";
   std::vector<std::string> drop;  // path elements that say nothing
+  bool as_is = false;             // instead: the text as it stands, line breaks included
 };
 
 enum class Window { any, after, first_after };  // of label events: all; those from the prediction hour on; classes whose first event is from then on
@@ -104,6 +106,7 @@ struct TaskRule {
   std::vector<double> edges;                                 // a number's class: how many edges are <= it
   double scale = 1, offset = 0;                              // number = value * scale + offset
   double lowest = -std::numeric_limits<double>::infinity();  // a number below is unknown
+  std::string list;                                          // between the values of a cell that holds several; empty: one value
   bool fitted = false;                                       // the label map is made from the training records' values:
   std::int64_t path_levels = 0;                              //   the first levels of a path; 0: the whole value
   std::string separator = "|";
@@ -139,6 +142,10 @@ struct Recipe {
   std::array<std::vector<std::string>, split_count> split_files;
   [[nodiscard]] bool has_split_files() const { return !split_files[0].empty() || !split_files[1].empty() || !split_files[2].empty(); }
   std::optional<PubtatorRule> documents;
+  // [entities]: notes without annotation get the concepts whose terms stand in a dictionary (dictionary.h), a file of the source folder.
+  std::string dictionary;
+  std::vector<std::string> dictionary_types;
+  [[nodiscard]] const std::vector<std::string>& concept_types() const { return documents ? documents->types : dictionary_types; }
   std::vector<TableRule> tables;
   int sample_table = -1;       // one row a record; -1 with documents
   std::string patient_column;  // in it

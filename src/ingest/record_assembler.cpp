@@ -57,8 +57,8 @@ struct RecordAssembler::RowEvents {
   std::vector<std::vector<Event>> by_target;
 };
 
-RecordAssembler::RecordAssembler(const Recipe& recipe, const RecordLayout& layout, const Tokenizer* tokenizer)
-    : recipe_(recipe), layout_(layout), tokenizer_(tokenizer), targets_(targets_of(recipe)) {}
+RecordAssembler::RecordAssembler(const Recipe& recipe, const RecordLayout& layout, const Tokenizer* tokenizer, const Dictionary* dictionary)
+    : recipe_(recipe), layout_(layout), tokenizer_(tokenizer), dictionary_(dictionary), targets_(targets_of(recipe)) {}
 
 RecordBlock RecordAssembler::assemble(const std::vector<SampleRow>& rows, const EventList& events, std::int64_t first, std::int64_t count) const {
   const Schema& schema = layout_.schema;
@@ -158,6 +158,7 @@ void RecordAssembler::add_notes(RecordBlock& block, std::size_t row, const RowEv
   std::int32_t number = 0;
   for (const auto& [place, sentences] : entries) add_note(block, row, place.first, join_entries(sentences), number++, entities);
   notes.note_offsets.push_back(static_cast<std::int64_t>(notes.hour.size()));
+  if (layout_.schema.has_entities()) append_record(entities, layout_.tasks, block.entities);
 }
 
 void RecordAssembler::add_document(RecordBlock& block, std::size_t row, const RowEvents& events) const {
@@ -178,6 +179,10 @@ void RecordAssembler::add_note(RecordBlock& block, std::size_t row, std::int32_t
   notes.hour.push_back(hour);
   notes.text += text;
   notes.text_offsets.push_back(static_cast<std::int64_t>(notes.text.size()));
+  if (dictionary_ != nullptr) {
+    for (const DictionaryMatch& match : dictionary_->find(text))
+      entities.add_mention(number, match.begin, match.end, dictionary_->entry(match).type, {dictionary_->entry(match).id});
+  }
   if (tokenizer_ != nullptr) {
     const Encoding encoding = tokenizer_->encode(text);
     notes.token_ids.insert(notes.token_ids.end(), encoding.ids.begin(), encoding.ids.end());
@@ -195,8 +200,8 @@ void RecordAssembler::add_labels(RecordBlock& block, std::size_t row, const RowE
     if (place < 0) continue;
     const Task& task = layout_.schema.tasks[static_cast<std::size_t>(place)];
     LabelColumns& labels = block.labels[static_cast<std::size_t>(place)];
-    if (task.kind == TaskKind::relation) {  // documents tell their relations
-      labels.valid[row] = 1;
+    if (task.kind == TaskKind::relation) {  // documents tell their relations, of other notes nobody does
+      labels.valid[row] = recipe_.documents ? 1 : 0;
       continue;
     }
     const auto width = static_cast<std::size_t>(task.label_width());

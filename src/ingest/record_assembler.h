@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "ingest/dictionary.h"
 #include "ingest/event.h"
 #include "ingest/recipe.h"
 #include "ingest/record_entities.h"
@@ -19,8 +20,9 @@ namespace tributary {
 
 class RecordAssembler {
  public:
-  // `tokenizer` may be null: then the notes have no tokens (for fitting the vocabulary). Keeps references to all arguments.
-  RecordAssembler(const Recipe& recipe, const RecordLayout& layout, const Tokenizer* tokenizer);
+  // `tokenizer` may be null: then the notes have no tokens (for fitting the vocabulary); `dictionary` may be null: then only documents have mentions.
+  // Keeps references to all arguments.
+  RecordAssembler(const Recipe& recipe, const RecordLayout& layout, const Tokenizer* tokenizer, const Dictionary* dictionary = nullptr);
 
   // Rows [first, first + count) of the part whose rows and events are given.
   [[nodiscard]] RecordBlock assemble(const std::vector<SampleRow>& rows, const EventList& events, std::int64_t first, std::int64_t count) const;
@@ -37,6 +39,7 @@ class RecordAssembler {
   const Recipe& recipe_;
   const RecordLayout& layout_;
   const Tokenizer* tokenizer_;
+  const Dictionary* dictionary_;
   std::vector<Target> targets_;
 };
 

@@ -29,7 +29,7 @@ class SampleFile {
 
   void row(const CsvRow& row) {
     const auto cell = [&](std::size_t i) { return trimmed(row.fields[i]); };
-    const std::string id(cell(record_)), patient(cell(patient_));
+    const std::string id = record_id(recipe_.tables[static_cast<std::size_t>(recipe_.sample_table)], name_, cell(record_)), patient(cell(patient_));
     if (id.empty() || patient.empty()) return;  // counted where the table's events are read
     if (!seen_.insert(id).second) fail(ErrorKind::data, "{}:{}: the record id stands there for the second time; expected one row a record", name_, row.line);
     for (std::size_t i = 0; i < keep_.size(); ++i) {

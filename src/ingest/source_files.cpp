@@ -62,6 +62,12 @@ Split split_of_file(const Recipe& recipe, const std::string& name) {
   fail(ErrorKind::configuration, "recipe '{}': no pattern of [splits] fits {}", recipe.name, name);
 }
 
+std::string record_id(const TableRule& table, const std::string& file_name, std::string_view column) {
+  if (!table.record_with_file || column.empty()) return std::string(column);
+  const std::string name = std::filesystem::path(file_name).filename().string();
+  return fmt::format("{}/{}", name.substr(0, name.find('.')), column);
+}
+
 std::vector<SourceFile> find_source_files(const Recipe& recipe, const std::filesystem::path& source) {
   if (!std::filesystem::is_directory(source))
     fail(ErrorKind::missing, "{}: there is no such folder; --source names the folder with the tables", source.string());

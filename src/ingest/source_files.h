@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -23,6 +24,9 @@ struct SourceFile {
 
 // The split that [splits] gives a file. Throws: Error{configuration} when the recipe has such a table and no pattern in it fits.
 [[nodiscard]] Split split_of_file(const Recipe& recipe, const std::string& name);
+
+// The id of a record, where the table's rule adds the file's name to the column's value.
+[[nodiscard]] std::string record_id(const TableRule& table, const std::string& file_name, std::string_view column);
 
 // Collective: all ranks of `comm`: rank 0 looks, all get the list; its error is thrown on all.
 [[nodiscard]] std::vector<SourceFile> agree_source_files(const Communicator& comm, const Recipe& recipe, const std::filesystem::path& source);

@@ -92,7 +92,7 @@ class FileEvents {
     ++rows_;
     fields_ = &row.fields;
     event_.line = row.line;
-    const std::string id = record_ >= 0 ? std::string(cell(record_)) : std::filesystem::path(file_.name).stem().string();
+    const std::string id = record_ >= 0 ? record_id(table_, file_.name, cell(record_)) : std::filesystem::path(file_.name).stem().string();
     if (id.empty()) return bad(row.line, "no record id");
     double minute = 0, known = 0;
     if (!read_times(row.line, minute, known)) return;
@@ -241,6 +241,7 @@ class FileEvents {
   }
 
   void add_note(const BoundRule& rule, const NoteRule& note) {
+    if (note.as_is) return add_text(rule);
     const Utf8Text path = as_utf8(rule.path >= 0 ? cell(rule.path) : std::string_view{}), text = as_utf8(cell(rule.text));
     const NoteEntry entry = render_entry(note, path.text, text.text);
     replaced_bytes_[rule.target] += path.replaced_bytes + text.replaced_bytes;
@@ -250,11 +251,29 @@ class FileEvents {
     spill_.add(part_, event, entry.paragraph + '\n' + entry.sentence);
   }
 
+  void add_text(const BoundRule& rule) {
+    const Utf8Text text = as_utf8(cell(rule.text));
+    replaced_bytes_[rule.target] += text.replaced_bytes;
+    if (text.text.empty()) return;
+    Event event = event_;
+    event.minute = known_minute_;
+    spill_.add(part_, event, '\n' + text.text);  // in the paragraph without a name
+  }
+
   void add_label(const BoundRule& rule, const TaskRule& task) {
     if (rule.value < 0) return spill_.add(part_, event_, {});
     const std::string_view text = cell(rule.value);
+    if (task.list.empty()) return add_label(rule, task, text);
+    for (const std::string_view piece : pieces(text, task.list)) add_label(rule, task, trimmed(piece));
+  }
+
+  void add_label(const BoundRule& rule, const TaskRule& task, std::string_view text) {
     if (text.empty()) return;
-    if (task.fitted) return spill_.add(part_, event_, ascii_only(path_prefix(text, task.separator, task.path_levels)));
+    if (task.fitted) {
+      spill_.add(part_, event_, ascii_only(path_prefix(text, task.separator, task.path_levels)));
+      ++event_.serial;
+      return;
+    }
     if (!task.edges.empty() || task.kind == TaskKind::regression) {
       const auto value = parse_number(text);
       if (!value) {

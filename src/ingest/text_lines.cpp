@@ -23,6 +23,13 @@ std::string_view GzipFile::read() {
   return {buffer_.data(), static_cast<std::size_t>(count)};
 }
 
+std::string read_text(const std::filesystem::path& path) {
+  GzipFile file(path);
+  std::string text;
+  for (std::string_view chunk = file.read(); !chunk.empty(); chunk = file.read()) text += chunk;
+  return text;
+}
+
 void read_lines(const std::filesystem::path& path, const std::function<void(std::int64_t number, std::string_view line)>& visit) {
   GzipFile file(path);
   std::string line;

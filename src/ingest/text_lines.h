@@ -27,6 +27,8 @@ class GzipFile {
   std::array<char, 1U << 16U> buffer_;
 };
 
+[[nodiscard]] std::string read_text(const std::filesystem::path& path);  // all of it
+
 // Each line without its end ("\n" or "\r\n"), with its number from 1. Memory: the longest line. Throws: as GzipFile.
 void read_lines(const std::filesystem::path& path, const std::function<void(std::int64_t number, std::string_view line)>& visit);
 

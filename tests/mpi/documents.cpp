@@ -1,6 +1,8 @@
 // Documents become the same data set on any number of ranks; what is bad in them is told by all, by file and line.
 #include <gmock/gmock.h>
 
+#include <map>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "comm/agree.h"
@@ -132,6 +134,88 @@ TEST(Documents, that_are_bad_stop_the_build_on_all_ranks_above_the_number_allowe
                              testing::HasSubstr("two.txt:198"), testing::Not(testing::HasSubstr("hidden"))));
   write_files(comm, folder.path() / "twice", documents(7, 8));
   EXPECT_THAT(message("twice"), testing::AllOf(testing::HasSubstr("two.txt:196"), testing::HasSubstr("for the second time")));
+}
+
+const std::string notes_recipe = R"(name = "notes"
+[time]
+hours = 1
+[split]
+salt = "1"
+[splits]
+train = ["train*"]
+test = ["test*"]
+[sample]
+table = "notes"
+patient = "ID"
+[table.notes]
+files = ["*.csv"]
+record = "ID"
+record_with_file = true
+[[note]]
+table = "notes"
+text = "text"
+as_is = true
+[entities]
+dictionary = "terms.tsv"
+types = ["drug", "disease"]
+[[task]]
+name = "kind"
+kind = "multilabel"
+from = [{ table = "notes", value = "kinds" }]
+list = "|"
+fit = { separator = ">", minimum_count = 2 }
+[[task]]
+name = "causes"
+kind = "relation"
+directed = true
+candidates = [["drug", "disease"]]
+categories = [["causes", "CID"]]
+)";
+
+TEST(Notes, of_a_table_keep_their_lines_get_concepts_of_a_dictionary_and_several_labels) {
+  const Communicator comm = Communicator::world();
+  const test::SharedFolder folder(comm);
+  if (comm.rank() == 0) {
+    make_directories(folder.path() / "source");
+    write_file(folder.path() / "source" / "train.set.csv",
+               "ID,kinds,text\n0,Surgery|Consult,\"PLAN:\n\nAspirins for Gout.\"\n1,Surgery,no term\n2, Consult |Rare,\"gout, gout\"\n");
+    write_file(folder.path() / "source" / "test.csv", "ID,kinds,text\n0,,aspirin\n");
+    write_file(folder.path() / "source" / "terms.tsv", "aspirin\tA1\tdrug\ngout\tG1\tdisease\nplan\tP1\tother\n");
+  }
+  comm.barrier();
+  const Recipe recipe = parse_recipe(notes_recipe, "notes.toml");
+  const BuildResult result = build_shards(comm, recipe, folder.path() / "source", folder.path() / "out", {});
+  EXPECT_NE(result.catalogue.origin.find(" dictionary "), std::string::npos);
+  EXPECT_EQ(result.catalogue.schema.tasks[0].classes, (std::vector<std::string>{"Consult", "Surgery"}));
+  const test::DataSet set = test::read_data_set(folder.path() / "out");
+  const auto note = [&](const std::string& id) { return test::RecordView(set, id).notes().at(0).text; };
+  EXPECT_EQ(note("train/0"), "PLAN:\n\nAspirins for Gout.");
+  EXPECT_THAT(test::RecordView(set, "train/0").label("kind"), testing::UnorderedElementsAre("Surgery", "Consult"));
+  EXPECT_THAT(test::RecordView(set, "train/2").label("kind"), testing::ElementsAre("Consult"));
+  EXPECT_THAT(test::RecordView(set, "test/0").label("kind"), testing::ElementsAre("unknown"));
+  std::map<std::string, std::string> mentions;
+  for (const RecordBlock& block : set.parts) {
+    const EntityColumns& e = block.entities;
+    for (std::size_t row = 0; row < block.ids.size(); ++row) {
+      EXPECT_EQ(block.labels[1].valid[row], 0);  // nobody has looked for relations
+      EXPECT_EQ(block.split[row], block.ids[row] == "test/0" ? 2 : 0);
+      for (auto m = static_cast<std::size_t>(e.mention_offsets[row]); m < static_cast<std::size_t>(e.mention_offsets[row + 1]); ++m) {
+        const auto text = static_cast<std::size_t>(block.notes.text_offsets[row] + e.mention_begin[m]);
+        mentions[block.ids[row]] += block.notes.text.substr(text, static_cast<std::size_t>(e.mention_end[m] - e.mention_begin[m])) + ":" +
+                                    std::to_string(e.mention_concept[m]) + ":" + std::to_string(e.mention_type[m]) + " ";
+      }
+    }
+  }
+  EXPECT_EQ(mentions,
+            (std::map<std::string, std::string>{{"train/0", "Aspirins:0:0 Gout:1:1 "}, {"train/2", "gout:0:1 gout:0:1 "}, {"test/0", "aspirin:0:0 "}}));
+  if (comm.rank() == 0) write_file(folder.path() / "source" / "terms.tsv", "aspirin A1 drug\n");
+  comm.barrier();
+  try {
+    static_cast<void>(build_shards(comm, recipe, folder.path() / "source", folder.path() / "other", {}));
+    ADD_FAILURE() << "built with a broken dictionary";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("terms.tsv:1: expected term"));
+  }
 }
 
 }  // namespace
