@@ -2,6 +2,7 @@
 
 #include <csv.h>
 
+#include <exception>
 #include <optional>
 #include <utility>
 

@@ -67,7 +67,7 @@ class Dictionary {
   struct Terminal {
     std::int64_t plain = -1, exact = -1;  // entries: any spelling, an abbreviation
   };
-  std::vector<Terminal> states_{1};
+  std::vector<Terminal> states_ = std::vector<Terminal>(1);  // number 0 is the start
 };
 
 }  // namespace tributary

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "batches/collator.h"
 #include "batches/prefetcher.h"
@@ -32,7 +33,7 @@ std::vector<RowRef> refs(const RecordBlock& block, int part = 0) {
   return rows;
 }
 
-Normalisation plain_normalisation() { return {{{}, {}, {}}, {{{}, {}, {}}, {{}, {}}}}; }
+Normalisation plain_normalisation() { return {std::vector<ChannelStatistics>(3), {std::vector<ChannelStatistics>(3), std::vector<ChannelStatistics>(2)}}; }
 
 Collator collator_of(const DataConfig& config) { return {test::random_schema({}), plain_normalisation(), special, config}; }
 

@@ -100,7 +100,7 @@ TEST(Dictionary, equals_the_definition_on_random_words) {
     std::string line;
     for (const std::string& word : term) line += (line.empty() ? "" : " ") + word;
     tsv += line + "\tT" + std::to_string(i) + "\tdisease\n";
-    by_words.emplace(term, "T" + std::to_string(i));
+    by_words.emplace(term, std::string("T").append(std::to_string(i)));
   }
   const Dictionary made(tsv, {"disease"}, "random");
   EXPECT_EQ(made.terms(), by_words.size());

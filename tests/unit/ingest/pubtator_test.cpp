@@ -71,17 +71,17 @@ using Mention = std::array<std::int64_t, 4>;
 using Relation = std::array<std::int64_t, 5>;
 
 TEST(Pubtator, documents_have_text_mentions_in_bytes_and_concepts_in_order_of_mention) {
-  // "β-x" and "naïve" have characters of two bytes; the abstract begins at character 11.
+  // "β-x" and "naïve" have characters of two bytes; the abstract begins at character 12.
   const Reading reading = read(
-      "7|t|\xce\xb2-x for flu\r\n7|a|na\xc3\xafve flu or gout\r\n7\t17\t20\tflu\tdisease\tD1\r\n7\t0\t3\t\xce\xb2-x\tdrug\tC9\r\n"
-      "7\t24\t28\tgout\tdisease\tD2|D1\tparts\r\n7\t8\t11\tflu\tdisease\t-1\r\n7\tCID\tC9\tD2\r\n\r\n8|t|empty hands\r\n8|a|\r\n");
+      "7|t|\xce\xb2-x for flu\r\n7|a|na\xc3\xafve flu or gout\r\n7\t18\t21\tflu\tdisease\tD1\r\n7\t0\t3\t\xce\xb2-x\tdrug\tC9\r\n"
+      "7\t25\t29\tgout\tdisease\tD2|D1\tparts\r\n7\t8\t11\tflu\tdisease\t-1\r\n7\tCID\tC9\tD2\r\n\r\n8|t|empty hands\r\n8|a|\r\n");
   EXPECT_THAT(reading.bad, IsEmpty());
   ASSERT_EQ(reading.documents.size(), 2U);
   const PubtatorDocument& one = reading.documents[0];
   EXPECT_EQ(one.id, "7");
   EXPECT_EQ(one.line, 1);
   EXPECT_EQ(one.content.text, "\xce\xb2-x for flu\nna\xc3\xafve flu or gout");
-  EXPECT_THAT(mentions_of(one), ElementsAre(Mention{0, 4, 0, 0}, Mention{9, 12, 1, -1}, Mention{19, 22, 1, 1}, Mention{26, 30, 1, 1}, Mention{26, 30, 1, 2}));
+  EXPECT_THAT(mentions_of(one), ElementsAre(Mention{0, 4, 0, 0}, Mention{9, 12, 1, -1}, Mention{20, 23, 1, 1}, Mention{27, 31, 1, 1}, Mention{27, 31, 1, 2}));
   EXPECT_EQ(one.content.entities.concepts.size(), 3U);
   EXPECT_EQ(one.content.entities.concepts[2].id, "D2");
   EXPECT_THAT(relations_of(one), ElementsAre(Relation{0, 0, 2, 1, 0}));
