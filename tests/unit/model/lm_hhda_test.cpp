@@ -356,8 +356,7 @@ TEST(LmHhda, hands_back_the_weights_of_global_attention_when_asked) {
     const Batch leaf = random_leaf(schema, mixed_records(steps), nan);
     const ModelResult result = evaluate_model(model, leaf, context_of(false));
     const at::Tensor& weights = result.outputs.at(attention_weights_name);
-    const std::int64_t heads = settings.attention.heads;
-    ASSERT_EQ(weights.sizes().vec(), (std::vector<std::int64_t>{leaf.rows(), heads, steps, steps}));
+    ASSERT_EQ(weights.sizes().vec(), (std::vector<std::int64_t>{leaf.rows(), settings.attention.heads, steps, steps}));
     const at::Tensor hours = at::arange(steps).unsqueeze(0), shown = leaf.presence.any(1);
     const at::Tensor valid = hours.lt(leaf.steps.unsqueeze(1)).logical_and(shown.unsqueeze(1)).to(at::kDouble);
     EXPECT_LT((weights.sum(3) - valid.unsqueeze(1)).abs().max().item<double>(), 1e-12) << "a valid query's weights sum to 1, another's to 0";
