@@ -20,8 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr FieldSelection tokens_only{
-    .statics = false, .series = false, .tokens = true, .text = false, .images = false};  // and labels, which a batch always has
-constexpr std::int64_t pack_tokens = 4096;                                               // encoded together while the cache is built
+    .statics = false, .series = false, .tokens = true, .text = false, .images = false, .entities = false};  // and labels, which a batch always has
+constexpr std::int64_t pack_tokens = 4096;                                                                  // encoded together while the cache is built
 
 struct SegmentName {
   int part = 0;
