@@ -12,7 +12,8 @@ constexpr std::int64_t k_block = 256;  // a panel's slice of it, 32 KiB, stays i
 constexpr int most_rows = 12;
 using Vector = float __attribute__((vector_size(lanes * sizeof(float)), aligned(sizeof(float))));
 
-// One tile: `Rows` rows of c by `Vectors` vectors of columns, held in registers over all k.
+// One tile: `Rows` rows of c by `Vectors` vectors of columns, held in registers over all k; what c starts from is added at the end, so that a long sum is one
+// of blocks, whose rounding grows with the root of a block and not of the whole.
 struct Tile {
   std::int64_t k;
   const float* a;
@@ -30,7 +31,7 @@ TRIBUTARY_INLINE void run_tile(const Tile& t) {
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) sum[r][v] = t.start == nullptr ? Vector{} : *reinterpret_cast<const Vector*>(t.start + r * t.start_row + v * lanes);
+    for (int v = 0; v < Vectors; ++v) sum[r][v] = Vector{};
   }
   const float* a = t.a;
   const float* b = t.b;
@@ -48,7 +49,10 @@ TRIBUTARY_INLINE void run_tile(const Tile& t) {
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) *reinterpret_cast<Vector*>(t.c + r * t.c_row + v * lanes) = sum[r][v];
+    for (int v = 0; v < Vectors; ++v) {
+      if (t.start != nullptr) sum[r][v] += *reinterpret_cast<const Vector*>(t.start + r * t.start_row + v * lanes);
+      *reinterpret_cast<Vector*>(t.c + r * t.c_row + v * lanes) = sum[r][v];
+    }
   }
 }
 
