@@ -90,7 +90,7 @@ TEST(Pairs, are_all_candidates_in_evaluation_and_say_what_is_known) {
     related += (batch.pairs[task].label > 0).sum().item<std::int64_t>();
   }
   EXPECT_FALSE(batch.pairs[0].head.defined());
-  EXPECT_GT(unknown, 10);
+  EXPECT_GT(unknown, 5);
   EXPECT_GT(related, 20);
 }
 
@@ -127,7 +127,7 @@ TEST(Pairs, of_training_are_the_related_ones_and_a_draw_that_epoch_and_record_al
     }
     EXPECT_TRUE(first.pairs[task].known.all().item<bool>());
   }
-  EXPECT_GT(smaller, 10);
+  EXPECT_GT(smaller, 5);
 }
 
 TEST(Pairs, number_of_negatives_follows_from_the_index_alone) {

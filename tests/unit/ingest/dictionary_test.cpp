@@ -82,7 +82,7 @@ TEST(Dictionary, lines_that_are_none_are_named) {
   };
   EXPECT_EQ(message("a\tb\tdisease\nc\td\tother\n - \tX\tdisease\n"), "1");
   EXPECT_THAT(message("a\tb\tdisease\nc d\n"), HasSubstr("terms.tsv:2: expected term"));
-  EXPECT_THAT(message("#\n\t1\tdisease\n"), HasSubstr("terms.tsv:2: the term or"));
+  EXPECT_THAT(message("#\n\t1\tdisease\n"), HasSubstr("terms.tsv:2: expected term"));
   EXPECT_THAT(message("x\t\tdisease\n"), HasSubstr("terms.tsv:1: the term or"));
 }
 

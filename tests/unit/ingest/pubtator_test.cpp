@@ -169,7 +169,7 @@ TEST(Pubtator, recipes_that_cannot_be_are_refused_with_their_line) {
     return "accepted";
   };
   EXPECT_EQ(message("salt", "salt"), "accepted");
-  EXPECT_THAT(message("[[\"drug\", \"disease\"]]", "[[\"drug\", \"gene\"]]"), HasSubstr("'gene' is none of pubtator.types"));
+  EXPECT_THAT(message("[[\"drug\", \"disease\"]]", "[[\"drug\", \"gene\"]]"), HasSubstr("'gene' is none of the types of concepts"));
   EXPECT_THAT(message("[[\"drug\", \"disease\"]]", "[[\"drug\"]]"), HasSubstr("'candidates' must be"));
   EXPECT_THAT(message("[[\"drug\", \"disease\"]]", "[]"), HasSubstr("has no candidates"));
   EXPECT_THAT(message("[\"disease\", \"drug\"]]", "[\"disease\", \"drug\"], [\"drug\", \"disease\"]]"), HasSubstr("twice"));
