@@ -11,8 +11,9 @@ namespace {
 
 void print_summary(const std::vector<TaskMetrics>& metrics) {
   fmt::print("{:<24} {:>8} {:>18} {:>10} {:>12}\n", "task", "records", "metric", "model", "class prior");
-  constexpr std::array<std::string_view, 7> told{"auroc", "auprc", "f1", "f1_macro", "log_loss", "mae", "rmse"};  // the rest stands in metrics.json
-  for (const TaskMetrics& task : metrics)
+  // The rest stands in metrics.json.
+  constexpr std::array<std::string_view, 8> told{"auroc", "auprc", "f1", "f1_micro", "f1_macro", "log_loss", "mae", "rmse"};
+  for (const TaskMetrics& task : metrics) {
     for (const auto& [name, value] : task.values) {
       if (std::find(told.begin(), told.end(), name) == told.end()) continue;
       const auto prior = std::find_if(task.class_prior.begin(), task.class_prior.end(),
@@ -20,6 +21,12 @@ void print_summary(const std::vector<TaskMetrics>& metrics) {
       fmt::print("{:<24} {:>8} {:>18} {:>10} {:>12}\n", task.task, task.records, name, shown(value),
                  prior == task.class_prior.end() ? "" : shown(prior->second));
     }
+    if (!task.at_threshold) continue;
+    for (const auto& [name, value] : task.at_threshold->values)
+      if (name == "f1_micro")
+        fmt::print("{:<24} {:>8} {:>18} {:>10} {:>12}\n", task.task, task.records, fmt::format("{} at {:.3f}", name, task.at_threshold->threshold),
+                   shown(value), "");
+  }
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -13,6 +14,7 @@
 #include "ingest/tokenizer.h"
 #include "ingest/tokenizer_file.h"
 #include "model/registry.h"
+#include "train/evaluate_run.h"
 #include "train/run_settings.h"
 
 namespace tributary {
@@ -32,10 +34,18 @@ Json channels_json(const std::vector<Channel>& channels, const std::vector<Chann
   return list;
 }
 
-Json tasks_json(const Schema& schema, const std::vector<std::size_t>& tasks) {
+// Of a relation task also which pairs it is about, and the threshold on 1 - p(first class) that validation chose.
+Json tasks_json(const Schema& schema, const std::vector<std::size_t>& tasks, const std::map<std::string, double>& thresholds) {
   Json list = Json::array();
   for (const std::size_t t : tasks) {
-    list.push_back({{"name", schema.tasks[t].name}, {"kind", name_of(schema.tasks[t].kind)}, {"classes", schema.tasks[t].classes}});
+    const Task& task = schema.tasks[t];
+    Json& entry = list.emplace_back(Json::object({{"name", task.name}, {"kind", name_of(task.kind)}, {"classes", task.classes}}));
+    if (task.kind != TaskKind::relation) continue;
+    entry["directed"] = task.directed;
+    entry["candidates"] = Json::array();
+    for (const TypePair& pair : task.candidates)
+      entry["candidates"].push_back({schema.concept_types[static_cast<std::size_t>(pair.head)], schema.concept_types[static_cast<std::size_t>(pair.tail)]});
+    if (const auto threshold = thresholds.find(task.name); threshold != thresholds.end()) entry["threshold"] = threshold->second;
   }
   return list;
 }
@@ -75,7 +85,7 @@ Json config_json(const CheckpointHead& head, RunSettings& settings, const BlockL
           {"parameters", layout.trainable_count()},
           {"vocabulary_size", head.catalogue.vocabulary.size()},
           {"architecture", Json::parse(architecture.to_json())},
-          {"tasks", tasks_json(head.catalogue.schema, model.tasks)},
+          {"tasks", tasks_json(head.catalogue.schema, model.tasks, stored_thresholds(head.manifest))},
           {"checkpoint_digest", head.manifest.content_digest()},
           {"data_digest", head.catalogue.content_digest}};
 }

@@ -42,17 +42,19 @@ std::vector<std::int64_t> predicted_class(const ClassScores& scores) {
 std::vector<Metric> auroc_by_class(const ClassScores& scores) { return each_class(scores, auroc); }
 std::vector<Metric> average_precision_by_class(const ClassScores& scores) { return each_class(scores, average_precision); }
 
-std::vector<std::int64_t> confusion_matrix(const ClassScores& scores) {
-  std::vector<std::int64_t> matrix(static_cast<std::size_t>(scores.classes * scores.classes), 0);
-  const std::vector<std::int64_t> predicted = predicted_class(scores);
-  for (std::size_t i = 0; i < predicted.size(); ++i) ++matrix[static_cast<std::size_t>(scores.truth[i] * scores.classes + predicted[i])];
+std::vector<std::int64_t> confusion_matrix(std::span<const std::int64_t> truth, std::span<const std::int64_t> decided, std::int64_t classes) {
+  std::vector<std::int64_t> matrix(static_cast<std::size_t>(classes * classes), 0);
+  for (std::size_t i = 0; i < decided.size(); ++i) ++matrix[static_cast<std::size_t>(truth[i] * classes + decided[i])];
   return matrix;
 }
 
-std::vector<BinaryCounts> counts_by_class(const ClassScores& scores) {
-  const std::vector<std::int64_t> matrix = confusion_matrix(scores);
-  std::vector<BinaryCounts> counts(static_cast<std::size_t>(scores.classes));
-  const auto classes = static_cast<std::size_t>(scores.classes);
+std::vector<std::int64_t> confusion_matrix(const ClassScores& scores) { return confusion_matrix(scores.truth, predicted_class(scores), scores.classes); }
+
+std::vector<BinaryCounts> counts_by_class(const ClassScores& scores) { return counts_by_class(confusion_matrix(scores), scores.classes); }
+
+std::vector<BinaryCounts> counts_by_class(std::span<const std::int64_t> matrix, std::int64_t number_of_classes) {
+  const auto classes = static_cast<std::size_t>(number_of_classes);
+  std::vector<BinaryCounts> counts(classes);
   for (std::size_t truth = 0; truth < classes; ++truth)
     for (std::size_t predicted = 0; predicted < classes; ++predicted)
       for (std::size_t k = 0; k < classes; ++k) {

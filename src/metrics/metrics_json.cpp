@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "metrics/task_metrics.h"
+#include "shards/task_kinds.h"
 
 namespace tributary {
 namespace {
@@ -25,7 +26,7 @@ Json matrix(const std::int64_t* cells, std::size_t width) {
 
 Json confusion(const TaskMetrics& task) {
   if (task.kind == TaskKind::binary) return matrix(task.confusion.data(), 2);
-  if (task.kind == TaskKind::multiclass) return matrix(task.confusion.data(), task.classes.size());
+  if (is_one_class(task.kind)) return matrix(task.confusion.data(), task.classes.size());
   Json json = Json::object();
   for (std::size_t k = 0; k < task.classes.size(); ++k) json[task.classes[k]] = matrix(task.confusion.data() + 4 * k, 2);
   return json;
@@ -40,6 +41,8 @@ Json as_json(const TaskMetrics& task) {
   json["metrics"] = as_json(task.values);
   if (task.kind == TaskKind::binary && task.with_interval)
     json["auroc_interval_95"] = task.auroc_interval ? Json({task.auroc_interval->low, task.auroc_interval->high}) : Json("undefined");
+  if (task.kind == TaskKind::relation) json["best_threshold"] = as_json(task.best_threshold);
+  if (task.at_threshold) json["at_threshold"] = {{"threshold", task.at_threshold->threshold}, {"metrics", as_json(task.at_threshold->values)}};
   for (std::size_t k = 0; k < task.auroc_by_class.size(); ++k) json["auroc_by_class"][task.classes[k]] = as_json(task.auroc_by_class[k]);
   if (task.kind != TaskKind::regression) {
     json["training_frequencies"] = task.training_frequencies;

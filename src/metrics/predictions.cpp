@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "shards/task_kinds.h"
 
 namespace tributary {
 namespace {
@@ -31,7 +32,7 @@ std::string_view class_name(const Task& task, std::size_t output) {
 }
 
 std::string truth(const Task& task, std::span<const double> label, std::size_t output) {
-  if (task.kind == TaskKind::multiclass || task.kind == TaskKind::relation) return fmt::format("{:d}", label[0] == static_cast<double>(output));
+  if (is_one_class(task.kind)) return fmt::format("{:d}", label[0] == static_cast<double>(output));
   return fmt::format("{:.9g}", label[output]);
 }
 
@@ -50,6 +51,8 @@ std::string prediction_lines(std::string_view record_id, std::string_view split,
     lines += fmt::format("{}{},{},{:.9g}\n", start, quoted(class_name(task, k)), valid ? truth(task, label, k) : std::string(), probability[k]);
   return lines;
 }
+
+std::string pair_id(std::string_view document, std::string_view head, std::string_view tail) { return fmt::format("{}|{}|{}", document, head, tail); }
 
 double as_written(double value) {
   const std::string text = fmt::format("{:.9g}", value);

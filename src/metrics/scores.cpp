@@ -175,6 +175,7 @@ Metric macro(std::span<const BinaryCounts> by_class, Metric (*metric)(const Bina
 Metric macro_f1(std::span<const BinaryCounts> by_class) { return macro(by_class, f1); }
 Metric macro_sensitivity(std::span<const BinaryCounts> by_class) { return macro(by_class, sensitivity); }
 Metric macro_specificity(std::span<const BinaryCounts> by_class) { return macro(by_class, specificity); }
+Metric macro_precision(std::span<const BinaryCounts> by_class) { return macro(by_class, precision); }
 
 Metric mean_absolute_error(const Regression& values) {
   return mean_over(values.truth.size(), [&](std::size_t i) { return std::abs(values.prediction[i] - values.truth[i]); });

@@ -71,15 +71,19 @@ struct ClassScores {
 // [K, K] row-major: truth down, prediction across.
 [[nodiscard]] std::vector<std::int64_t> confusion_matrix(const ClassScores& scores);
 
+[[nodiscard]] std::vector<std::int64_t> confusion_matrix(std::span<const std::int64_t> truth, std::span<const std::int64_t> decided, std::int64_t classes);
+
 // One-vs-rest decisions of the predicted class, [K].
 [[nodiscard]] std::vector<BinaryCounts> counts_by_class(const ClassScores& scores);
+[[nodiscard]] std::vector<BinaryCounts> counts_by_class(std::span<const std::int64_t> confusion, std::int64_t classes);
 [[nodiscard]] BinaryCounts pooled(std::span<const BinaryCounts> by_class);
 
 // Mean over the classes present in truth or prediction.
 [[nodiscard]] Metric macro_f1(std::span<const BinaryCounts> by_class);
-// Means over the classes that have positives (sensitivity) or negatives (specificity).
+// Means over the classes that have positives (sensitivity), negatives (specificity) or were predicted (precision).
 [[nodiscard]] Metric macro_sensitivity(std::span<const BinaryCounts> by_class);
 [[nodiscard]] Metric macro_specificity(std::span<const BinaryCounts> by_class);
+[[nodiscard]] Metric macro_precision(std::span<const BinaryCounts> by_class);
 
 [[nodiscard]] Metric brier(const ClassScores& scores);  // mean over records of the sum over classes
 [[nodiscard]] Metric log_loss(const ClassScores& scores);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "metrics/predictions.h"
+#include "shards/task_kinds.h"
 
 namespace tributary {
 namespace {
@@ -21,7 +22,7 @@ void check_label(const Task& task, double value, std::size_t row) {
     if (!std::isfinite(value)) fail(ErrorKind::data, "task {}, prediction {}: the label is not finite", task.name, row);
     return;
   }
-  const double limit = task.kind == TaskKind::multiclass || task.kind == TaskKind::relation ? static_cast<double>(task.classes.size()) : 2;
+  const double limit = is_one_class(task.kind) ? static_cast<double>(task.classes.size()) : 2;
   if (!(value >= 0 && value < limit && value == std::floor(value)))
     fail(ErrorKind::data, "task {}, prediction {}: expected a label from 0 to {}, found {}", task.name, row, limit - 1, value);
 }
@@ -137,7 +138,7 @@ void evaluate_binary(TaskMetrics& result, const Rows& rows) {
   append(result.confusion, count_decisions(scores));
 }
 
-void evaluate_multiclass(TaskMetrics& result, const Rows& rows) {
+void evaluate_classes(TaskMetrics& result, const Rows& rows, std::optional<double> threshold) {
   const std::size_t classes = result.classes.size();
   std::vector<std::int64_t> truth;
   result.positives.assign(classes, 0);
@@ -148,10 +149,14 @@ void evaluate_multiclass(TaskMetrics& result, const Rows& rows) {
   std::vector<double> prior;
   for (std::int64_t row = 0; row < rows.count; ++row) prior.insert(prior.end(), result.training_frequencies.begin(), result.training_frequencies.end());
   const ClassScores scores{rows.probability, truth, static_cast<std::int64_t>(classes)};
-  result.values = multiclass_values(scores);
-  result.class_prior = multiclass_values({prior, truth, scores.classes});
+  const auto values = result.kind == TaskKind::relation ? relation_values : multiclass_values;
+  result.values = values(scores);
+  result.class_prior = values({prior, truth, scores.classes});
   result.auroc_by_class = auroc_by_class(scores);
   result.confusion = confusion_matrix(scores);
+  if (result.kind != TaskKind::relation) return;
+  result.best_threshold = best_threshold(scores);
+  if (threshold) result.at_threshold = {*threshold, decision_values(truth, decided_classes(scores, threshold), scores.classes)};
 }
 
 void evaluate_multilabel(TaskMetrics& result, const Rows& rows) {
@@ -179,7 +184,7 @@ std::vector<double> training_frequencies(const Task& task, const LabelCounts& co
   check(counts.classes.size() == task.classes.size(), "task {}: label counts of {} classes, {} expected", task.name, counts.classes.size(),
         task.classes.size());
   const std::int64_t labels = counts.valid[train];
-  if (labels == 0) return std::vector<double>(width, task.kind == TaskKind::multiclass ? 1.0 / static_cast<double>(width) : 0.5);
+  if (labels == 0) return std::vector<double>(width, is_one_class(task.kind) ? 1.0 / static_cast<double>(width) : 0.5);
   std::vector<double> frequencies;
   for (std::size_t k = task.classes.size() - width; k < task.classes.size(); ++k)  // of a binary task the second class is the positive one
     frequencies.push_back(static_cast<double>(counts.classes[k][train]) / static_cast<double>(labels));
@@ -187,7 +192,7 @@ std::vector<double> training_frequencies(const Task& task, const LabelCounts& co
 }
 
 TaskMetrics evaluate_task(const Task& task, std::span<const double> frequencies, std::span<const double> probability, std::span<const double> label,
-                          std::span<const std::uint8_t> valid, bool with_interval) {
+                          std::span<const std::uint8_t> valid, bool with_interval, std::optional<double> threshold) {
   check(task.kind == TaskKind::regression || frequencies.size() == static_cast<std::size_t>(task.output_width()),
         "metrics of task {}: {} training frequencies for {} outputs", task.name, frequencies.size(), task.output_width());
   const Rows rows = valid_rows(task, probability, label, valid);
@@ -205,7 +210,7 @@ TaskMetrics evaluate_task(const Task& task, std::span<const double> frequencies,
       break;
     case TaskKind::multiclass:
     case TaskKind::relation:
-      evaluate_multiclass(result, rows);
+      evaluate_classes(result, rows, threshold);
       break;
     case TaskKind::multilabel:
       evaluate_multilabel(result, rows);

@@ -8,32 +8,39 @@
 #include <utility>
 #include <vector>
 
+#include "metrics/relation_metrics.h"
 #include "metrics/scores.h"
 #include "shards/catalogue.h"
 
 namespace tributary {
 
-using NamedMetrics = std::vector<std::pair<std::string, Metric>>;  // in the order of printing
+// Decisions of a relation task by a threshold that was chosen elsewhere.
+struct ThresholdMetrics {
+  double threshold = 0;
+  NamedMetrics values;
+};
 
 struct TaskMetrics {
   std::string task;
   TaskKind kind = TaskKind::binary;
   std::vector<std::string> classes;
-  std::int64_t records = 0;             // with a valid label
+  std::int64_t records = 0;             // with a valid label; of a relation task: pairs
   std::int64_t missing = 0;             // without one
-  std::vector<std::int64_t> positives;  // binary: {of the positive class}; multiclass, multilabel: of each class
+  std::vector<std::int64_t> positives;  // binary: {of the positive class}; multiclass, multilabel, relation: of each class
   NamedMetrics values;
-  std::vector<double> training_frequencies;  // [output_width] of the training labels, see training_frequencies(); empty for regression
-  NamedMetrics class_prior;                  // the same metrics of the constant prediction of these frequencies; empty for regression
-  bool with_interval = false;                // whether the interval was asked for
-  std::optional<Interval> auroc_interval;    // binary: 95 %, by bootstrap
-  std::vector<Metric> auroc_by_class;        // multiclass, multilabel
-  // binary: [2, 2], multiclass: [K, K], truth down, prediction across; multilabel: [K, 2, 2].
+  std::vector<double> training_frequencies;      // [output_width] of the training labels, see training_frequencies(); empty for regression
+  NamedMetrics class_prior;                      // the same metrics of the constant prediction of these frequencies; empty for regression
+  bool with_interval = false;                    // whether the interval was asked for
+  std::optional<Interval> auroc_interval;        // binary: 95 %, by bootstrap
+  std::vector<Metric> auroc_by_class;            // multiclass, multilabel, relation
+  std::optional<ThresholdMetrics> at_threshold;  // relation, where a threshold was given
+  std::optional<double> best_threshold;          // relation: of these very labels; chosen on validation it serves other records
+  // binary: [2, 2], multiclass, relation: [K, K], truth down, prediction across; multilabel: [K, 2, 2].
   std::vector<std::int64_t> confusion;
 };
 
 // Of each output's class among the valid training labels: what is known without a look at the records that are evaluated. 0.5, or 1 / classes of a
-// multi-class task, where the training split has no label. Shape: [output_width]; empty for regression.
+// multi-class or relation task, where the training split has no label. Shape: [output_width]; empty for regression.
 [[nodiscard]] std::vector<double> training_frequencies(const Task& task, const LabelCounts& counts);
 
 // frequencies: training_frequencies() of the task.
@@ -41,8 +48,10 @@ struct TaskMetrics {
 // The interval takes a thousand times the time of the rest.
 // Values count as they are written in predictions.csv (nine digits), so that anyone can recompute every metric from that file.
 // Throws: Error{numerical} for a probability that is not finite; Error{data} for a label outside the map; Error{internal} when sizes disagree.
+// `threshold`: of a relation task's decisions, see decided_classes().
 [[nodiscard]] TaskMetrics evaluate_task(const Task& task, std::span<const double> frequencies, std::span<const double> probability,
-                                        std::span<const double> label, std::span<const std::uint8_t> valid, bool with_interval = true);
+                                        std::span<const double> label, std::span<const std::uint8_t> valid, bool with_interval = true,
+                                        std::optional<double> threshold = {});
 
 // The value of that name; undefined when the task has none.
 [[nodiscard]] Metric metric_named(const TaskMetrics& metrics, std::string_view name);

@@ -58,7 +58,7 @@ struct BlockInput {
   [[nodiscard]] Key draw_key(std::uint64_t draw) const;
 };
 
-enum class BatchField { series, statics, notes, image, labels };
+enum class BatchField { series, statics, notes, entities, image, labels };  // pairs: entities and labels
 
 struct BlockSpec {
   std::string name;
@@ -72,7 +72,8 @@ struct BlockSpec {
 // Names of tensors with a meaning for the engine and the trainer.
 inline constexpr const char* loss_name = "loss";            // scalar: sum over tasks of weight * loss sum / global count; backward starts here
 inline constexpr const char* loss_sums_name = "loss_sums";  // [tasks] double, detached: each task's loss sum over valid labels of the leaf
-// and for each task of the model "probability.<task>": [B, output_width], detached (regression: the prediction itself)
+// and for each task of the model "probability.<task>": [B, output_width], detached (regression: the prediction itself; relation: [pairs, classes])
+[[nodiscard]] inline std::string probability_name(const Task& task) { return "probability." + task.name; }
 
 struct BlockList {
   std::vector<ParameterSpec> parameters;

@@ -12,7 +12,10 @@ std::vector<Section> sections_of(ModelSettings& s) {
   return {
       {"model",
        {{"family", &s.model.family, "model family", {"lm_hhda"}},
-        {"mode", &s.model.mode, "the sequence: hourly timeline of series, notes and static features", {"timeline"}},
+        {"mode",
+         &s.model.mode,
+         "the sequence: hourly timeline of series, notes and static features; or tokens: those of the notes, with entities and relations",
+         {"timeline", "tokens"}},
         {"dropout", &s.model.dropout, "after every LSTM layer and before the heads", {}, 0, 0.95}}},
       {"text",
        {{"pretrained", &s.text.pretrained,
@@ -50,7 +53,7 @@ std::vector<Section> sections_of(ModelSettings& s) {
       {"use",
        {{"hr_lstm", &s.use.hr_lstm, "false: plain stacked LSTM layers (ablation)"},
         {"dynamic_relu", &s.use.dynamic_relu, "false: plain ReLU (ablation)"},
-        {"global_attention", &s.use.global_attention, "false: none, heads on the masked mean (ablation)"},
+        {"global_attention", &s.use.global_attention, "false: none, record heads on the masked mean (ablation)"},
         {"ms_cnn", &s.use.ms_cnn, "false: no convolution branches (ablation)"}}},
       {"heads",
        {{"tasks", &s.heads.tasks, "tasks to train; empty: all of the data set"},
@@ -60,10 +63,11 @@ std::vector<Section> sections_of(ModelSettings& s) {
          "log(1 + value), values below 0 as 0)"},
         {"positive_weight", &s.heads.positive_weight, "weight on positives of a binary or multi-label task's cross entropy, default 1"},
         {"class_weight", &s.heads.class_weight,
-         "weights of a multi-class task's classes in cross entropy and focal, one a class: \"1, 2.5, 1\"; default all 1"},
+         "weights of a multi-class or relation task's classes in cross entropy and focal, one a class: \"1, 2.5, 1\"; default all 1"},
         {"focal_gamma", &s.heads.focal_gamma, "gamma of the focal loss", {}, 0, 100},
         {"focal_alpha", &s.heads.focal_alpha, "alpha of the focal loss (weight of positives)", {}, 0, 1},
-        {"gce_q", &s.heads.gce_q, "q of the generalised cross entropy", {}, 1e-3, 1}}},
+        {"gce_q", &s.heads.gce_q, "q of the generalised cross entropy", {}, 1e-3, 1},
+        {"relation_layers", &s.heads.relation_layers, "widths of the hidden layers of the relation head (eq 29-32)"}}},
   };
 }
 
@@ -95,6 +99,8 @@ void check_settings(const ModelSettings& s) {
   } catch (const Error& fault) {
     demand(false, fault.what());
   }
+  for (const std::int64_t width : s.heads.relation_layers)
+    demand(width >= 1, fmt::format("heads.relation_layers: expected widths of at least 1, found {}", width));
   if (!faults.empty()) throw Error(ErrorKind::configuration, faults);
 }
 

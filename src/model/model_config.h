@@ -66,6 +66,7 @@ struct HeadsConfig {
   double focal_gamma = 2;
   double focal_alpha = 0.75;
   double gce_q = 0.7;
+  std::vector<std::int64_t> relation_layers = {256, 128};
 };
 
 struct ModelSettings {

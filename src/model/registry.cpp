@@ -7,7 +7,8 @@ namespace tributary {
 
 BlockList build_model(const ModelSettings& settings, const Schema& schema, std::int64_t vocabulary_size) {
   if (settings.model.family == "lm_hhda") {
-    if (settings.model.mode != "timeline") fail(ErrorKind::configuration, "model.mode: expected 'timeline', found '{}'", settings.model.mode);
+    if (settings.model.mode != "timeline" && settings.model.mode != "tokens")
+      fail(ErrorKind::configuration, "model.mode: expected 'timeline' or 'tokens', found '{}'", settings.model.mode);
     return lm_hhda(settings, schema, vocabulary_size);
   }
   fail(ErrorKind::configuration, "model.family: expected 'lm_hhda', found '{}'", settings.model.family);

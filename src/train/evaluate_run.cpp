@@ -1,5 +1,6 @@
 #include "train/evaluate_run.h"
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -19,8 +20,6 @@
 namespace tributary {
 namespace {
 
-constexpr FieldSelection ids_only{.statics = false, .series = false, .tokens = false, .text = false, .images = false, .labels = false};
-
 DataSet fitting_data_set(const Communicator& world, const CheckpointHead& head, const EvaluateOptions& options, Verify verify) {
   DataSet data = open_data_set(world, options.shards, verify);
   const std::string differences = schema_differences(head.catalogue, data.catalogue);
@@ -33,19 +32,36 @@ DataSet fitting_data_set(const Communicator& world, const CheckpointHead& head, 
   return data;
 }
 
-// The source's own ids of rows in part order; neighbours are read together.
-std::vector<std::string> record_ids(const DataSet& data, const std::vector<RecordPlace>& places) {
-  const auto source = make_source(data, ids_only);
-  std::vector<std::string> ids;
+struct RecordNames {
+  std::string id;                     // the source's own
+  std::vector<std::string> concepts;  // ids of the record's concepts, where they are wanted
+};
+
+RecordNames names_of(RecordBlock& block, std::size_t row) {
+  RecordNames names{std::move(block.ids[row]), {}};
+  const EntityColumns& entities = block.entities;
+  if (entities.concept_offsets.empty()) return names;
+  for (auto k = static_cast<std::size_t>(entities.concept_offsets[row]); k < static_cast<std::size_t>(entities.concept_offsets[row + 1]); ++k) {
+    const auto begin = static_cast<std::size_t>(entities.concept_id_offsets[k]), end = static_cast<std::size_t>(entities.concept_id_offsets[k + 1]);
+    names.concepts.push_back(entities.concept_ids.substr(begin, end - begin));
+  }
+  return names;
+}
+
+// Of rows in part order; neighbours are read together.
+std::vector<RecordNames> record_names(const DataSet& data, const std::vector<RecordPlace>& places, bool with_concepts) {
+  const FieldSelection fields{.statics = false, .series = false, .tokens = false, .text = false, .images = false, .labels = false, .entities = with_concepts};
+  const auto source = make_source(data, fields);
+  std::vector<RecordNames> names;
   for (std::size_t begin = 0; begin < places.size();) {
     std::size_t end = begin + 1;
     const auto follows = [&] { return places[end].part == places[begin].part && places[end].row == places[end - 1].row + 1; };
     while (end < places.size() && end - begin < 4096 && follows()) ++end;
     RecordBlock block = source->read(places[begin].part, places[begin].row, static_cast<std::int64_t>(end - begin));
-    ids.insert(ids.end(), std::make_move_iterator(block.ids.begin()), std::make_move_iterator(block.ids.end()));
+    for (std::size_t row = 0; row < end - begin; ++row) names.push_back(names_of(block, row));
     begin = end;
   }
-  return ids;
+  return names;
 }
 
 struct SplitResult {
@@ -53,12 +69,32 @@ struct SplitResult {
   Evaluation evaluation;
 };
 
+// What stands for each row of the scores: the record's id, or that of a pair of its concepts.
+std::vector<std::string> row_ids(const TaskScores& scores, const Task& task, const std::vector<RecordPlace>& places, const std::vector<RecordNames>& names) {
+  std::vector<std::string> ids;
+  if (task.kind != TaskKind::relation) {
+    for (const RecordNames& name : names) ids.push_back(name.id);
+    return ids;
+  }
+  std::size_t at = 0;
+  for (const PairPlace& pair : scores.pairs) {
+    while (at < places.size() && !(places[at] == pair.record)) ++at;
+    check(at < places.size(), "pairs of task {} are not in the order of their records", task.name);
+    const std::vector<std::string>& concepts = names[at].concepts;
+    ids.push_back(pair_id(names[at].id, concepts.at(static_cast<std::size_t>(pair.head)), concepts.at(static_cast<std::size_t>(pair.tail))));
+  }
+  return ids;
+}
+
 std::string predictions_of(const SplitResult& result, const BlockList& model, const DataSet& data) {
-  const std::vector<std::string> ids = record_ids(data, result.evaluation.places);
+  const std::vector<Task>& tasks = data.catalogue.schema.tasks;
+  const bool relations = std::any_of(model.tasks.begin(), model.tasks.end(), [&](std::size_t task) { return tasks[task].kind == TaskKind::relation; });
+  const std::vector<RecordNames> names = record_names(data, result.evaluation.places, relations);
   std::string lines;
   for (std::size_t t = 0; t < model.tasks.size(); ++t) {
-    const Task& task = data.catalogue.schema.tasks[model.tasks[t]];
+    const Task& task = tasks[model.tasks[t]];
     const TaskScores& scores = result.evaluation.scores[t];
+    const std::vector<std::string> ids = row_ids(scores, task, result.evaluation.places, names);
     const auto outputs = static_cast<std::size_t>(task.output_width()), labels = static_cast<std::size_t>(task.label_width());
     for (std::size_t row = 0; row < ids.size(); ++row)
       lines += prediction_lines(ids[row], name_of(result.split), task, std::span(scores.probability).subspan(row * outputs, outputs),
@@ -72,13 +108,7 @@ Evaluation joined(const std::vector<SplitResult>& results) {
   Evaluation all;
   for (const SplitResult& result : results) {
     all.scores.resize(result.evaluation.scores.size());
-    for (std::size_t t = 0; t < all.scores.size(); ++t) {
-      const TaskScores& from = result.evaluation.scores[t];
-      TaskScores& into = all.scores[t];
-      into.probability.insert(into.probability.end(), from.probability.begin(), from.probability.end());
-      into.label.insert(into.label.end(), from.label.begin(), from.label.end());
-      into.valid.insert(into.valid.end(), from.valid.begin(), from.valid.end());
-    }
+    for (std::size_t t = 0; t < all.scores.size(); ++t) all.scores[t].append(result.evaluation.scores[t]);
   }
   return all;
 }
@@ -102,6 +132,16 @@ void write_results(const EvaluateOptions& options, const CheckpointHead& head, c
 }
 
 }  // namespace
+
+std::map<std::string, double> stored_thresholds(const Manifest& manifest) {
+  std::map<std::string, double> thresholds;
+  const auto extra = nlohmann::json::parse(manifest.extra_json);
+  const auto tasks = nlohmann::json::json_pointer("/validation/metrics/tasks");
+  if (!extra.contains(tasks)) return thresholds;
+  for (const auto& [name, task] : extra.at(tasks).items())
+    if (const auto found = task.find("best_threshold"); found != task.end() && found->is_number()) thresholds[name] = found->get<double>();
+  return thresholds;
+}
 
 std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Log& log, const EvaluateOptions& options) {
   const CheckpointHead head = open_checkpoint(world, agreed(world, [&] { return resolve_checkpoint(options.checkpoint); }));
@@ -132,7 +172,7 @@ std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Lo
   watchdog.progress("write metrics and predictions", head.state.step);
   return agreed(world, [&] {
     if (log.rank() != 0) return std::vector<TaskMetrics>();
-    std::vector<TaskMetrics> metrics = metrics_of(joined(results), network.model, data.catalogue, true);
+    std::vector<TaskMetrics> metrics = metrics_of(joined(results), network.model, data.catalogue, true, stored_thresholds(head.manifest));
     write_results(options, head, results, network, data, metrics);
     return metrics;
   });

@@ -1,10 +1,12 @@
 // `tributary evaluate`: a checkpoint on a data set that fits it, written as metrics.json and predictions.csv.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
 #include "base/log.h"
+#include "checkpoint/manifest.h"
 #include "comm/communicator.h"
 #include "metrics/task_metrics.h"
 #include "shards/schema.h"
@@ -17,6 +19,9 @@ struct EvaluateOptions {
   std::optional<Split> split;  // none: all
   std::string out;             // directory for metrics.json and predictions.csv
 };
+
+// Thresholds of relation tasks by name, as the last validation before the checkpoint chose them.
+[[nodiscard]] std::map<std::string, double> stored_thresholds(const Manifest& manifest);
 
 // Collective: all ranks. Returns the metrics on rank 0, nothing elsewhere.
 // Throws on all ranks together: Error{data} naming what of the data set does not fit the model, or that the split is empty; Error{missing, cannot_create, io}.

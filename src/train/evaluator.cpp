@@ -30,6 +30,21 @@ void append(std::vector<double>& values, const at::Tensor& tensor) {
   values.insert(values.end(), wide.data_ptr<double>(), wide.data_ptr<double>() + wide.numel());
 }
 
+// Adds which pairs of concepts a relation task's rows are of.
+void append_pairs(const Batch& batch, const PairTensors& pairs, std::vector<PairPlace>& places) {
+  const auto numbers = [](const at::Tensor& tensor) {
+    return std::vector<std::int64_t>(tensor.const_data_ptr<std::int64_t>(), tensor.const_data_ptr<std::int64_t>() + tensor.numel());
+  };
+  std::vector<std::int64_t> first(batch.places.size() + 1, 0);  // concept of the leaf with which each record begins
+  for (const std::int64_t b : numbers(batch.mentions.concept_record)) ++first[static_cast<std::size_t>(b) + 1];
+  for (std::size_t b = 1; b < first.size(); ++b) first[b] += first[b - 1];
+  const std::vector<std::int64_t> record = numbers(pairs.record.contiguous()), head = numbers(pairs.head.contiguous()), tail = numbers(pairs.tail.contiguous());
+  for (std::size_t pair = 0; pair < record.size(); ++pair) {
+    const auto b = static_cast<std::size_t>(record[pair]);
+    places.push_back({batch.places[b], static_cast<std::int32_t>(head[pair] - first[b]), static_cast<std::int32_t>(tail[pair] - first[b])});
+  }
+}
+
 OwnResults run_leaves(const EvaluationTools& tools, const at::Tensor& parameters, Split split, std::int64_t step) {
   const auto& tasks = tools.data.catalogue.schema.tasks;
   OwnResults own;
@@ -46,11 +61,12 @@ OwnResults run_leaves(const EvaluationTools& tools, const at::Tensor& parameters
     append(own.loss_sums, output.outputs[sums]);
     for (std::size_t t = 0; t < tools.model.tasks.size(); ++t) {
       const std::size_t number = tools.model.tasks[t];
+      append(own.scores[t].probability, output.outputs[output_number(tools.model, probability_name(tasks[number]))]);
       const LabelTensors& labels = leaf->batch.labels[number];
-      append(own.scores[t].probability, output.outputs[output_number(tools.model, "probability." + tasks[number].name)]);
       append(own.scores[t].label, labels.value);
       const at::Tensor valid = labels.valid.to(at::kByte).contiguous();
       own.scores[t].valid.insert(own.scores[t].valid.end(), valid.data_ptr<std::uint8_t>(), valid.data_ptr<std::uint8_t>() + valid.numel());
+      if (tasks[number].kind == TaskKind::relation) append_pairs(leaf->batch, leaf->batch.pairs[number], own.scores[t].pairs);
       own.counts[t] += valid.sum().item<std::int64_t>() * tasks[number].label_width();
     }
   }
@@ -83,6 +99,7 @@ void gather_rows(const Communicator& comm, const OwnResults& own, Evaluation& re
     pack(bytes, task.probability);
     pack(bytes, task.label);
     pack(bytes, task.valid);
+    pack(bytes, task.pairs);
   }
   const std::vector<std::string> parts = comm.gather(bytes, 0);
   if (comm.rank() == 0) result.scores.resize(own.scores.size());
@@ -92,11 +109,19 @@ void gather_rows(const Communicator& comm, const OwnResults& own, Evaluation& re
       unpack(part, task.probability);
       unpack(part, task.label);
       unpack(part, task.valid);
+      unpack(part, task.pairs);
     }
   }
 }
 
 }  // namespace
+
+void TaskScores::append(const TaskScores& more) {
+  probability.insert(probability.end(), more.probability.begin(), more.probability.end());
+  label.insert(label.end(), more.label.begin(), more.label.end());
+  valid.insert(valid.end(), more.valid.begin(), more.valid.end());
+  pairs.insert(pairs.end(), more.pairs.begin(), more.pairs.end());
+}
 
 PlanOptions plan_options(const RunSettings& settings) {
   const DataConfig& data = settings.data;
@@ -138,13 +163,16 @@ Evaluation evaluate_split(const EvaluationTools& tools, const at::Tensor& parame
   return result;
 }
 
-std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const BlockList& model, const Catalogue& catalogue, bool with_intervals) {
+std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const BlockList& model, const Catalogue& catalogue, bool with_intervals,
+                                    const std::map<std::string, double>& thresholds) {
   std::vector<TaskMetrics> metrics;
   for (std::size_t t = 0; t < evaluation.scores.size(); ++t) {
     const TaskScores& scores = evaluation.scores[t];
     const Task& task = catalogue.schema.tasks[model.tasks[t]];
     const std::vector<double> frequencies = training_frequencies(task, catalogue.label_counts[model.tasks[t]]);
-    metrics.push_back(evaluate_task(task, frequencies, scores.probability, scores.label, scores.valid, with_intervals));
+    const auto threshold = thresholds.find(task.name);
+    metrics.push_back(evaluate_task(task, frequencies, scores.probability, scores.label, scores.valid, with_intervals,
+                                    threshold == thresholds.end() ? std::nullopt : std::optional(threshold->second)));
   }
   return metrics;
 }

@@ -16,14 +16,22 @@
 
 namespace tributary {
 
-struct TaskScores {
+// An ordered pair of concepts: numbers inside its record.
+struct PairPlace {
+  RecordPlace record;
+  std::int32_t head = 0, tail = 0;
+};
+
+struct TaskScores {                 // N: records; of a relation task pairs
   std::vector<double> probability;  // [N, output_width]
   std::vector<double> label;        // [N, label_width]
   std::vector<std::uint8_t> valid;  // [N]
+  std::vector<PairPlace> pairs;     // [N], in order of their records; empty for other tasks
+  void append(const TaskScores& more);
 };
 
 struct Evaluation {
-  std::vector<RecordPlace> places;                 // [N], in row order; on rank 0, empty elsewhere
+  std::vector<RecordPlace> places;                 // of the records in row order; on rank 0, empty elsewhere
   std::vector<TaskScores> scores;                  // as BlockList::tasks; on rank 0, empty elsewhere
   std::vector<std::optional<double>> task_losses;  // mean over valid labels; none where there are none; on every rank
   std::optional<double> loss;                      // weighted sum of the task losses, as in training; on every rank
@@ -48,8 +56,9 @@ struct EvaluationTools {
 // Collective: all ranks. Throws on all ranks together: Error{data, io, missing}.
 [[nodiscard]] Evaluation evaluate_split(const EvaluationTools& tools, const at::Tensor& parameters, Split split, std::int64_t step);
 
-// On rank 0, which holds the scores. Throws: Error{numerical, data} as evaluate_task.
-[[nodiscard]] std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const BlockList& model, const Catalogue& catalogue, bool with_intervals);
+// On rank 0, which holds the scores. `thresholds`: of relation tasks by name. Throws: Error{numerical, data} as evaluate_task.
+[[nodiscard]] std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const BlockList& model, const Catalogue& catalogue, bool with_intervals,
+                                                  const std::map<std::string, double>& thresholds = {});
 
 // Weighted sum of the defined task losses; none where none is defined.
 [[nodiscard]] std::optional<double> total_loss(const std::vector<std::optional<double>>& task_losses, const BlockList& model, const Schema& schema,

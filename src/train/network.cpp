@@ -46,9 +46,15 @@ std::string schema_differences(const Catalogue& trained, const Catalogue& offere
   if (a.notes && b.notes) compare(out, "tokenizer", trained.tokenizer_digest, offered.tokenizer_digest);
   const auto image = [](const ImageShape& s) { return fmt::format("[{}, {}, {}]", s.channels, s.height, s.width); };
   compare(out, "image", image(a.image), image(b.image));
+  compare(out, "types of concepts", listed(a.concept_types), listed(b.concept_types));
   compare(out, "tasks", std::to_string(a.tasks.size()), std::to_string(b.tasks.size()));
   for (std::size_t t = 0; t < std::min(a.tasks.size(), b.tasks.size()); ++t) {
-    const auto task = [](const Task& one) { return fmt::format("{} ({}) {}", one.name, name_of(one.kind), listed(one.classes)); };
+    const auto task = [](const Task& one) {
+      std::string text = fmt::format("{} ({}) {}", one.name, name_of(one.kind), listed(one.classes));
+      if (one.kind == TaskKind::relation) text += one.directed ? " directed" : " undirected";
+      for (const TypePair& pair : one.candidates) text += fmt::format(" {}-{}", pair.head, pair.tail);
+      return text;
+    };
     compare(out, fmt::format("task {}", t), task(a.tasks[t]), task(b.tasks[t]));
   }
   return out;

@@ -13,7 +13,7 @@ namespace tributary {
 namespace {
 
 struct GlobalCounts {
-  std::vector<double> labels;  // [schema tasks] valid labels of the step (multilabel: cells)
+  std::vector<double> labels;  // [schema tasks] valid labels of the step (multilabel: cells); 0 for tasks without a head
   bool stop = false;
   double busy_s = 0;  // over all ranks, of the step before
 };
@@ -32,13 +32,15 @@ OwnInput next_input(Prefetcher& batches, const News& news) {
   }
 }
 
+bool predicted(const BlockList& model, std::size_t task) { return std::find(model.tasks.begin(), model.tasks.end(), task) != model.tasks.end(); }
+
 // The one sum before backward: failures of the input, wishes to stop and the numbers of valid labels ride in it together.
 GlobalCounts sum_counts(const StepTools& tools, const OwnInput& own, bool stop_wanted, double busy_s) {
   const std::vector<Task>& tasks = tools.schema.tasks;
   std::vector<std::int64_t> sums{own.failure ? 1 : 0, stop_wanted ? 1 : 0, static_cast<std::int64_t>(busy_s * 1e6)};
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     std::int64_t count = 0;
-    if (own.step)
+    if (own.step && predicted(tools.model, t))
       for (const Batch& batch : own.step->batches) count += batch.labels[t].valid.sum().item<std::int64_t>() * tasks[t].label_width();
     sums.push_back(count);
   }
@@ -46,7 +48,7 @@ GlobalCounts sum_counts(const StepTools& tools, const OwnInput& own, bool stop_w
   if (sums[0] > 0) agree(tools.comm, own.failure);
   GlobalCounts counts{{sums.begin() + 3, sums.end()}, sums[1] > 0, static_cast<double>(sums[2]) * 1e-6};
   for (std::size_t t = 0; t < tasks.size(); ++t)
-    if (sums[3 + t] != own.step->plan.label_counts[t])  // the same numbers on every rank, so all throw together
+    if (predicted(tools.model, t) && sums[3 + t] != own.step->plan.label_counts[t])  // the same numbers on every rank, so all throw together
       throw Error(ErrorKind::data, fmt::format("step {}: task '{}' has {} valid labels, the record index says {}; run `tributary shards verify`",
                                                own.step->plan.step, tasks[t].name, sums[3 + t], own.step->plan.label_counts[t]))
           .mark_shared();

@@ -108,6 +108,52 @@ def multiclass(p, y):
     return values, confusion.tolist()
 
 
+def decided(p, threshold=None):
+    """The most probable class; with a threshold the most probable class but the first where the first leaves at least that much."""
+    if threshold is None:
+        return p.argmax(axis=1)
+    return np.where(1 - p[:, 0] >= threshold, 1 + p[:, 1:].argmax(axis=1), 0) if len(p) else np.zeros(0, dtype=int)
+
+
+def relation_decisions(truth, said, classes):
+    """Scores over sets of (pair, class); class 0 is no relation."""
+    def scores(among):
+        told = {(i, k) for i, k in enumerate(said.tolist()) if k in among}
+        true = {(i, k) for i, k in enumerate(truth.tolist()) if k in among}
+        right = len(told & true)
+        return ratio(right, len(told)), ratio(right, len(true)), ratio(2 * right, len(told) + len(true))
+    micro, all_classes = scores(set(range(1, classes))), scores(set(range(classes)))
+    each = [scores({k}) for k in range(classes)]
+    return {"accuracy": average(said == truth), "precision_micro": micro[0], "recall_micro": micro[1], "f1_micro": micro[2],
+            "precision_macro": mean([e[0] for e in each[1:]]), "recall_macro": mean([e[1] for e in each[1:]]), "f1_macro": mean([e[2] for e in each[1:]]),
+            "f1_micro_with_none": all_classes[2], "f1_macro_with_none": mean([e[2] for e in each])}
+
+
+def relation(p, y):
+    truth, rows, related = y.argmax(axis=1), np.arange(len(p)), range(1, p.shape[1])
+    top = decided(p)
+    values = relation_decisions(truth, top, p.shape[1])
+    values |= {"auroc": mean([auroc(p[:, k], y[:, k]) for k in related]), "auprc": mean([auprc(p[:, k], y[:, k]) for k in related]),
+               "ece": ece(p[rows, top], (top == truth).astype(float)), "brier": average(((p - y) ** 2).sum(axis=1)), "log_loss": log_loss(p[rows, truth])}
+    confusion = np.zeros((p.shape[1], p.shape[1]), dtype=int)
+    np.add.at(confusion, (truth, top), 1)
+    return values, confusion.tolist()
+
+
+def compare_thresholds(comparison, name, told, p, y):
+    truth, classes = y.argmax(axis=1), p.shape[1]
+    if "at_threshold" in told:
+        values = relation_decisions(truth, decided(p, told["at_threshold"]["threshold"]), classes)
+        assert set(values) == set(told["at_threshold"]["metrics"])
+        for metric, value in values.items():
+            comparison.equal(f"{name} at_threshold {metric}", told["at_threshold"]["metrics"][metric], value)
+    if told["best_threshold"] == UNDEFINED:
+        assert not (truth > 0).any(), f"{name}: a best threshold is missing"
+        return
+    f1_at = [relation_decisions(truth, decided(p, t), classes)["f1_micro"] for t in np.unique(1 - p[:, 0])]
+    comparison.equal(f"{name} f1_micro at the best threshold", relation_decisions(truth, decided(p, told["best_threshold"]), classes)["f1_micro"], max(f1_at))
+
+
 def multilabel(p, y):
     each, pooled, values = macro(p, y, p >= 0.5)
     columns = range(p.shape[1])
@@ -163,7 +209,7 @@ def arrays(classes):
 def compare_task(comparison, name, told, classes):
     p, y, missing = arrays(classes)
     kind = told["kind"]
-    measure = {"binary": lambda a, b: binary(a[:, 0], b[:, 0]), "multiclass": multiclass, "multilabel": multilabel,
+    measure = {"binary": lambda a, b: binary(a[:, 0], b[:, 0]), "multiclass": multiclass, "multilabel": multilabel, "relation": relation,
                "regression": lambda a, b: regression(a[:, 0], b[:, 0])}[kind]
     sides = [("metrics", p)]
     if kind != "regression":
@@ -179,7 +225,9 @@ def compare_task(comparison, name, told, classes):
         if key == "metrics" and confusion is not None:
             matrix = list(told["confusion"].values()) if kind == "multilabel" else told["confusion"]
             comparison.equal(f"{name} confusion", str(matrix), str(confusion))
-    if kind in ("multiclass", "multilabel"):
+    if kind == "relation":
+        compare_thresholds(comparison, name, told, p, y)
+    if kind in ("multiclass", "multilabel", "relation"):
         assert told["classes"] == list(classes), f"{name}: other classes in the two files"
         for k, label in enumerate(classes):
             comparison.equal(f"{name} auroc {label}", told["auroc_by_class"][label], auroc(p[:, k], y[:, k]))
@@ -213,7 +261,7 @@ def main():
         predictions, metrics = folder / "predictions.csv", folder / "metrics.json"
         comparison = compare(predictions, metrics)
         assert not comparison.faults, "\n".join(comparison.faults)
-        assert {t["kind"] for t in json.loads(metrics.read_text())["tasks"].values()} == {"binary", "multiclass", "multilabel", "regression"}
+        assert {t["kind"] for t in json.loads(metrics.read_text())["tasks"].values()} == {"binary", "multiclass", "multilabel", "regression", "relation"}
         assert UNDEFINED in metrics.read_text(), "a class without positives must give an undefined metric"
         lines = predictions.read_text().splitlines()
         changed = lines[1].rsplit(",", 1)[0] + ",0.987654321"

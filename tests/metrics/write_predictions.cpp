@@ -5,6 +5,7 @@
 #include "base/key.h"
 #include "metrics/predictions.h"
 #include "metrics/task_metrics.h"
+#include "shards/task_kinds.h"
 
 namespace tributary {
 namespace {
@@ -31,11 +32,13 @@ Invented invent(const Task& task, std::uint64_t number) {
       row.push_back(static_cast<double>(static_cast<float>(value)));
       sum += row.back();
     }
-    if (task.kind == TaskKind::multiclass)
+    if (is_one_class(task.kind))
       for (double& value : row) value = static_cast<double>(static_cast<float>(value / sum));
     data.probability.insert(data.probability.end(), row.begin(), row.end());
     data.valid.push_back(draw() > 0.1);
-    // The last class never is the truth.
+    // The last class never is the truth of a multi-class task.
+    if (task.kind == TaskKind::relation)
+      data.label.push_back(draw() < 0.7 ? 0 : 1 + static_cast<double>(static_cast<int>(draw() * static_cast<double>(width - 1))));
     if (task.kind == TaskKind::binary) data.label.push_back(draw() < 0.3 * row[0] + 0.1);
     if (task.kind == TaskKind::multiclass) data.label.push_back(static_cast<double>(static_cast<int>(draw() * static_cast<double>(width - 1))));
     if (task.kind == TaskKind::multilabel)
@@ -50,15 +53,18 @@ void write(const std::filesystem::path& folder) {
                                    {"length of stay, classes", TaskKind::multiclass, {"short", "3-7 d", "\"long\"", "never"}},
                                    {"phenotypes", TaskKind::multilabel, {"a", "b", "c", "none"}},
                                    {"nobody", TaskKind::binary, {"no", "yes"}},
-                                   {"days", TaskKind::regression, {}}};
+                                   {"days", TaskKind::regression, {}},
+                                   {"interaction", TaskKind::relation, {"none", "binds", "inhibits"}, {{0, 1}}},
+                                   {"unrelated", TaskKind::relation, {"none", "causes"}, {{0, 1}}}};
   std::vector<Invented> data;
   std::vector<TaskMetrics> metrics;
   for (const Task& task : tasks) {
     data.push_back(invent(task, data.size()));
-    if (task.name == "nobody") std::fill(data.back().label.begin(), data.back().label.end(), 0.0);
+    if (task.name == "nobody" || task.name == "unrelated") std::fill(data.back().label.begin(), data.back().label.end(), 0.0);
     std::vector<double> frequencies;  // other ones than these labels have
     if (task.kind != TaskKind::regression) frequencies.assign(static_cast<std::size_t>(task.output_width()), 0.25);
-    metrics.push_back(evaluate_task(task, frequencies, data.back().probability, data.back().label, data.back().valid));
+    metrics.push_back(evaluate_task(task, frequencies, data.back().probability, data.back().label, data.back().valid, true,
+                                    task.kind == TaskKind::relation ? std::optional(0.55) : std::nullopt));
   }
   std::string csv = predictions_header();
   for (std::size_t record = 0; record < records; ++record)

@@ -26,6 +26,18 @@ inline Schema random_schema(std::int64_t steps) {
   return schema;
 }
 
+// Notes, concepts of two types, two tasks of records and a directed relation of three classes between them.
+inline Schema random_text_schema() {
+  Schema schema;
+  schema.steps = 1;
+  schema.notes = true;
+  schema.concept_types = {"drug", "disease"};
+  schema.tasks = {{"mortality", TaskKind::binary, {"alive", "dead"}},
+                  {"relation", TaskKind::relation, {"none", "causes", "treats"}, {{0, 1}, {1, 0}}},
+                  {"stay", TaskKind::regression, {}}};
+  return schema;
+}
+
 struct RandomRecord {
   std::uint64_t id = 0;
   std::int64_t steps = 0;
@@ -74,7 +86,65 @@ inline NoteTensors random_notes(const std::vector<RandomRecord>& records) {
     spans[n].ids = ids[n].data();
     spans[n].marks = marks[n].data();
   }
-  return make_note_tensors(spans, {8, 4}, SpecialTokens{});
+  NoteTensors notes = make_note_tensors(spans, {8, 4}, SpecialTokens{});
+  notes.record_tokens = at::zeros({static_cast<std::int64_t>(records.size())}, at::kLong);
+  for (const NoteSpan& span : spans) notes.record_tokens[span.row] += span.tokens;
+  return notes;
+}
+
+inline at::Tensor integers(const std::vector<std::int64_t>& values) {
+  at::Tensor tensor = at::empty({static_cast<std::int64_t>(values.size())}, at::kLong);
+  std::copy(values.begin(), values.end(), tensor.data_ptr<std::int64_t>());
+  return tensor;
+}
+
+// A record has id % 4 concepts, each with up to two mentions (none where it has no token), and one mention of no concept.
+inline MentionTensors random_mentions(const std::vector<RandomRecord>& records, const at::Tensor& record_tokens) {
+  std::vector<std::int64_t> token, record, concept_number, distinct, concept_record;
+  for (std::size_t b = 0; b < records.size(); ++b) {
+    const auto tokens = record_tokens[static_cast<std::int64_t>(b)].item<std::int64_t>();
+    const auto add = [&](std::int64_t number, std::uint64_t draw) {
+      if (tokens == 0) return;
+      token.push_back(static_cast<std::int64_t>((detail::number(records[b].id, 300, draw) + 1) * 0.5 * static_cast<double>(tokens)));
+      record.push_back(static_cast<std::int64_t>(b));
+      concept_number.push_back(number);
+      if (draw % 10 != 1) distinct.push_back(static_cast<std::int64_t>(token.size()) - 1);  // the others stand at places that a mention has already
+    };
+    for (std::uint64_t k = 0; k < records[b].id % 4; ++k) {
+      const auto number = static_cast<std::int64_t>(concept_record.size());
+      for (std::uint64_t mention = 0; mention < (records[b].id + 2 * k) % 3; ++mention) add(number, 10 * k + mention);
+      concept_record.push_back(static_cast<std::int64_t>(b));
+    }
+    add(-1, 99);
+  }
+  MentionTensors mentions;
+  mentions.token = integers(token);
+  mentions.record = integers(record);
+  mentions.concept_number = integers(concept_number);
+  mentions.distinct = integers(distinct);
+  mentions.concept_record = integers(concept_record);
+  return mentions;
+}
+
+// Every ordered pair of a record's concepts.
+inline PairTensors random_pairs(const std::vector<RandomRecord>& records, const Task& task) {
+  std::vector<std::int64_t> head, tail, record, label, known;
+  std::int64_t first = 0;
+  for (std::size_t b = 0; b < records.size(); ++b) {
+    const auto concepts = static_cast<std::int64_t>(records[b].id % 4);
+    for (std::int64_t h = 0; h < concepts; ++h)
+      for (std::int64_t t = 0; t < concepts; ++t) {
+        if (h == t) continue;
+        const double draw = detail::number(records[b].id, 310, static_cast<std::uint64_t>(10 * h + t));
+        head.push_back(first + h);
+        tail.push_back(first + t);
+        record.push_back(static_cast<std::int64_t>(b));
+        known.push_back(draw > -0.8);
+        label.push_back(draw > -0.8 ? static_cast<std::int64_t>((draw + 1) * 0.5 * static_cast<double>(task.classes.size())) : 99);
+      }
+    first += concepts;
+  }
+  return {integers(head), integers(tail), integers(record), integers(label), integers(known).to(at::kBool)};
 }
 
 inline LabelTensors random_labels(const std::vector<RandomRecord>& records, const Task& task, std::uint64_t field, double padding) {
@@ -127,7 +197,15 @@ inline Batch random_leaf(const Schema& schema, const std::vector<RandomRecord>& 
     }
   }
   batch.notes = detail::random_notes(records);
-  for (std::size_t t = 0; t < schema.tasks.size(); ++t) batch.labels.push_back(detail::random_labels(records, schema.tasks[t], 200 + t, padding));
+  if (schema.has_entities()) batch.mentions = detail::random_mentions(records, batch.notes.record_tokens);
+  for (std::size_t t = 0; t < schema.tasks.size(); ++t) {
+    const bool relation = schema.tasks[t].kind == TaskKind::relation;
+    batch.pairs.push_back(relation ? detail::random_pairs(records, schema.tasks[t]) : PairTensors{});
+    if (relation)
+      batch.labels.push_back({batch.pairs[t].label.to(at::kDouble).unsqueeze(1), batch.pairs[t].known});
+    else
+      batch.labels.push_back(detail::random_labels(records, schema.tasks[t], 200 + t, padding));
+  }
   return batch;
 }
 

@@ -54,7 +54,7 @@ at::Tensor hourly(const at::Tensor& documents, const NoteTensors& notes, const a
 
 }  // namespace
 
-std::string add_note_embedding(BlockList& list, const TextConfig& text, const TimelineLayout& layout, const std::string& hidden) {
+SequenceTensor add_note_embedding(BlockList& list, const TextConfig& text, const SequenceLayout& layout, const std::string& hidden) {
   BlockDraft draft("notes");
   draft.spec.reads = {BatchField::notes};
   draft.spec.gives = {"notes.hours"};
@@ -72,7 +72,7 @@ std::string add_note_embedding(BlockList& list, const TextConfig& text, const Ti
     const at::Tensor documents = document(paragraphs, notes.paragraph_document, notes.documents(), in);
     return {hourly(documents, notes, valid)};
   });
-  return "notes.hours";
+  return {"notes.hours", text.width + 1};
 }
 
 }  // namespace tributary

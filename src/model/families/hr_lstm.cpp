@@ -62,11 +62,11 @@ Transform add_transform(BlockDraft& draft, const std::string& prefix, const Lstm
   return [fc](const at::Tensor& o, const at::Tensor&, const BlockInput& in) { return at::relu(fc(o, in)); };
 }
 
-// What a layer receives: [previous layer ; z of its groups ; notes ; statics], each part where the layer has it.
+// What a layer receives: [previous layer ; z of its groups ; notes or tokens ; statics], each part where the layer has it.
 struct LayerInput {
   std::vector<std::size_t> groups;
   std::int64_t width = 0;
-  bool taken = false;    // previous layer, or in layer 1 the notes
+  bool taken = false;    // previous layer, or in layer 1 the notes or tokens
   bool statics = false;  // layer 1
   bool first = false;
 
@@ -80,17 +80,18 @@ struct LayerInput {
   }
 };
 
-LayerInput layer_input(BlockDraft& draft, const ModelSettings& settings, const std::vector<std::size_t>& groups, const TimelineLayout& layout, bool first,
-                       const std::string& takes) {
+LayerInput layer_input(BlockDraft& draft, const std::vector<std::size_t>& groups, const SequenceLayout& layout, bool first, const SequenceTensor& takes) {
+  draft.spec.reads = fields_of_positions(layout);
   LayerInput input;
   input.groups = groups;
   input.first = first;
-  input.taken = !takes.empty();
-  if (input.taken) draft.take(takes);
+  input.taken = !takes.name.empty();
+  if (input.taken) {
+    draft.take(takes.name);
+    input.width = takes.width;
+  }
   for (const std::size_t group : groups) input.width += 3 * layout.channels[group];
   if (!groups.empty()) draft.spec.reads.push_back(BatchField::series);
-  if (!first) input.width += settings.lstm.width;
-  if (first && input.taken) input.width += settings.text.width + 1;
   if (first && layout.statics > 0) {
     input.statics = true;
     input.width += 2 * layout.statics;
@@ -101,8 +102,13 @@ LayerInput layer_input(BlockDraft& draft, const ModelSettings& settings, const s
 
 }  // namespace
 
-std::vector<std::vector<std::size_t>> groups_of_layers(const ModelSettings& settings, const Schema& schema) {
+std::vector<std::vector<std::size_t>> groups_of_layers(const ModelSettings& settings, const Schema& schema, SequenceMode mode) {
   std::vector<std::vector<std::size_t>> layers(static_cast<std::size_t>(settings.lstm.layers));
+  if (mode == SequenceMode::tokens) {
+    if (!settings.lstm.layer_groups.empty())
+      fail(ErrorKind::configuration, "lstm.layer_groups: the sequence of model.mode = \"tokens\" has no sensors; leave it out, or take the timeline");
+    return layers;
+  }
   if (settings.lstm.layer_groups.empty() || !settings.use.hr_lstm) {
     for (std::size_t group = 0; group < schema.series.size(); ++group) layers[0].push_back(group);
     return layers;
@@ -133,14 +139,14 @@ std::vector<std::vector<std::size_t>> groups_of_layers(const ModelSettings& sett
   return layers;
 }
 
-std::string add_lstm_layers(BlockList& list, const ModelSettings& settings, const std::vector<std::vector<std::size_t>>& groups, const TimelineLayout& layout,
-                            const std::string& notes) {
-  std::string previous = notes;
+std::string add_lstm_layers(BlockList& list, const ModelSettings& settings, const std::vector<std::vector<std::size_t>>& groups, const SequenceLayout& layout,
+                            const SequenceTensor& first) {
+  SequenceTensor previous = first;
   for (std::size_t number = 0; number < groups.size(); ++number) {
     const std::string prefix = "lstm." + std::to_string(number);
     BlockDraft draft(prefix);
     draft.spec.gives = {prefix};
-    const LayerInput input = layer_input(draft, settings, groups[number], layout, number == 0, previous);
+    const LayerInput input = layer_input(draft, groups[number], layout, number == 0, previous);
     const LstmLayer lstm = add_lstm(draft, prefix, input.width, settings.lstm.width);
     Transform transform;  // none: the plain LSTM of the ablation
     DynamicReluLayer activation;
@@ -150,24 +156,25 @@ std::string add_lstm_layers(BlockList& list, const ModelSettings& settings, cons
       activation = add_dynamic_relu(draft, set, settings.lstm.width, settings.use.dynamic_relu);
     }
     add_block(list, std::move(draft), [=, dropout = settings.model.dropout](const BlockInput& in) -> std::vector<at::Tensor> {
-      const at::Tensor valid = valid_hours(in.batch, layout);
+      const at::Tensor valid = valid_positions(in.batch, layout);
       const at::Tensor o = lstm(input(in, valid), in);
       const at::Tensor h = transform ? activation(o + transform(o, valid, in), in) : o;
       return {ops::dropout(h, dropout, in.draw_key(0), in.context.training)};
     });
-    previous = prefix;
+    previous = {prefix, settings.lstm.width};
   }
-  return previous;
+  return previous.name;
 }
 
-std::string add_temporal_attention(BlockList& list, const ModelSettings& settings, const TimelineLayout& layout, const std::string& takes) {
+std::string add_temporal_attention(BlockList& list, const ModelSettings& settings, const SequenceLayout& layout, const std::string& takes) {
   BlockDraft draft("temporal");
+  draft.spec.reads = fields_of_positions(layout);
   draft.spec.gives = {"temporal"};
   draft.take(takes);
   const PoolingLayer pool = add_pooling(draft, "temporal", settings.lstm.width);
   add_block(list, std::move(draft), [=](const BlockInput& in) -> std::vector<at::Tensor> {
     const at::Tensor& h = in.taken[0];
-    const at::Tensor beta = ops::pooling_weights(h, valid_hours(in.batch, layout), pool.weights(in), in.weights);
+    const at::Tensor beta = ops::pooling_weights(h, valid_positions(in.batch, layout), pool.weights(in), in.weights);
     return {h + at::bmm(beta.unsqueeze(1), h)};
   });
   return "temporal";

@@ -9,7 +9,7 @@ namespace {
 
 struct Branch {
   std::size_t weight = 0, bias = 0;
-  std::int64_t reach = 0;  // hours between the first and the last input of a position: dilation (kernel - 1)
+  std::int64_t reach = 0;  // distance of the first from the last input of a position: dilation (kernel - 1)
   std::int64_t dilation = 1;
 };
 
@@ -22,6 +22,34 @@ Branch add_branch(BlockDraft& draft, const std::string& name, const std::vector<
   branch.weight = draft.parameter({name + ".weight", {filters, channels, kernel}, Init::uniform_fan_in, fan_in, true, true});
   branch.bias = draft.parameter({name + ".bias", {filters}, Init::uniform_fan_in, fan_in, false, true});
   return branch;
+}
+
+// What the branches of a set see at the valid positions; 0 elsewhere.
+using BranchInput = std::function<at::Tensor(const BlockInput& in, const at::Tensor& valid)>;
+
+std::string add_branches(BlockList& list, const ModelSettings& settings, const SequenceLayout& layout, BlockDraft draft, const std::string& set,
+                         std::int64_t width, BranchInput input) {
+  const CnnConfig& cnn = settings.cnn;
+  draft.spec.gives = {"cnn." + set};
+  std::vector<Branch> branches;
+  for (std::size_t pair = 0; pair < cnn.pairs.size(); ++pair) {
+    branches.push_back(add_branch(draft, "cnn." + set + ".convs." + std::to_string(pair), cnn.pairs[pair], width, cnn.filters));
+  }
+  const DynamicReluLayer activation = add_dynamic_relu(draft, set, cnn.filters, settings.use.dynamic_relu);
+  add_block(list, std::move(draft), [=, windows = cnn.windows](const BlockInput& in) -> std::vector<at::Tensor> {
+    const at::Tensor valid = valid_positions(in.batch, layout);
+    const at::Tensor z = input(in, valid);
+    const at::Tensor own = valid.sum(1);  // n_b
+    std::vector<at::Tensor> pooled;
+    for (const Branch& branch : branches) {
+      const std::int64_t right = std::max<std::int64_t>(0, branch.reach + 1 - z.size(1));
+      const at::Tensor c = activation(ops::conv1d(z, in.parameters[branch.weight], in.parameters[branch.bias], branch.dilation, 0, right, in.weights), in);
+      const at::Tensor counts = at::where(own.gt(0), (own - branch.reach).clamp_min(1), own);
+      pooled.push_back(window_max(c, counts, windows).flatten(1));
+    }
+    return {at::cat(pooled, 1)};
+  });
+  return "cnn." + set;
 }
 
 }  // namespace
@@ -41,31 +69,20 @@ at::Tensor window_max(const at::Tensor& x, const at::Tensor& counts, std::int64_
   return ops::select_valid(std::get<0>(gathered.max(2)), counts.gt(0).view({rows, 1, 1}));
 }
 
-std::string add_cnn_branches(BlockList& list, const ModelSettings& settings, const TimelineLayout& layout, std::size_t group) {
-  const CnnConfig& cnn = settings.cnn;
+std::string add_group_branches(BlockList& list, const ModelSettings& settings, const SequenceLayout& layout, std::size_t group) {
   const std::string set = group_set(group);
   BlockDraft draft("cnn." + set);
   draft.spec.reads = {BatchField::series};
-  draft.spec.gives = {"cnn." + set};
-  std::vector<Branch> branches;
-  for (std::size_t pair = 0; pair < cnn.pairs.size(); ++pair) {
-    branches.push_back(add_branch(draft, "cnn." + set + ".convs." + std::to_string(pair), cnn.pairs[pair], 3 * layout.channels[group], cnn.filters));
-  }
-  const DynamicReluLayer activation = add_dynamic_relu(draft, set, cnn.filters, settings.use.dynamic_relu);
-  add_block(list, std::move(draft), [=, windows = cnn.windows](const BlockInput& in) -> std::vector<at::Tensor> {
-    const at::Tensor valid = valid_hours(in.batch, layout);
-    const at::Tensor z = sensor_input(in.batch, group, valid);
-    const at::Tensor own = valid.sum(1);  // n_b
-    std::vector<at::Tensor> pooled;
-    for (const Branch& branch : branches) {
-      const std::int64_t right = std::max<std::int64_t>(0, branch.reach + 1 - z.size(1));
-      const at::Tensor c = activation(ops::conv1d(z, in.parameters[branch.weight], in.parameters[branch.bias], branch.dilation, 0, right, in.weights), in);
-      const at::Tensor counts = at::where(own.gt(0), (own - branch.reach).clamp_min(1), own);
-      pooled.push_back(window_max(c, counts, windows).flatten(1));
-    }
-    return {at::cat(pooled, 1)};
-  });
-  return "cnn." + set;
+  return add_branches(list, settings, layout, std::move(draft), set, 3 * layout.channels[group],
+                      [group](const BlockInput& in, const at::Tensor& valid) { return sensor_input(in.batch, group, valid); });
+}
+
+std::string add_tensor_branches(BlockList& list, const ModelSettings& settings, const SequenceLayout& layout, const SequenceTensor& over) {
+  BlockDraft draft("cnn.all");
+  draft.spec.reads = fields_of_positions(layout);
+  const std::size_t taken = draft.take(over.name);
+  return add_branches(list, settings, layout, std::move(draft), "all", over.width,
+                      [taken](const BlockInput& in, const at::Tensor&) { return in.taken[taken]; });
 }
 
 }  // namespace tributary

@@ -1,16 +1,19 @@
-// The multi-scale convolution branches, one block a sensor group. Specification, paragraph 7 (eq 11 to 13).
+// The multi-scale convolution branches, one block a set: a sensor group, or in tokens mode `all`. Specification, paragraph 7 (eq 11 to 13).
 #pragma once
 
 #include <string>
 
 #include "model/block.h"
-#include "model/families/timeline.h"
+#include "model/families/sequence.h"
 #include "model/model_config.h"
 
 namespace tributary {
 
-// Adds the branches of sensor group `group`; returns the name of their output [B, branch_width].
-[[nodiscard]] std::string add_cnn_branches(BlockList& list, const ModelSettings& settings, const TimelineLayout& layout, std::size_t group);
+// Adds the branches over z of sensor group `group`; returns the name of their output [B, branch_width].
+[[nodiscard]] std::string add_group_branches(BlockList& list, const ModelSettings& settings, const SequenceLayout& layout, std::size_t group);
+
+// Adds the branches of set `all` over a tensor that is 0 outside the records' own positions.
+[[nodiscard]] std::string add_tensor_branches(BlockList& list, const ModelSettings& settings, const SequenceLayout& layout, const SequenceTensor& over);
 
 // Pairs x windows x filters.
 [[nodiscard]] std::int64_t branch_width(const CnnConfig& cnn);

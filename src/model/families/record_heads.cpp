@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "shards/task_kinds.h"
 
 namespace tributary {
 namespace {
@@ -84,8 +85,8 @@ LossOptions loss_options(const HeadsConfig& settings, const Task& task) {
          task.name, name, options.kind == LossKind::focal ? " (heads.focal_alpha weights the positives of the focal loss)" : "");
   }
   if (const auto weights = settings.class_weight.find(task.name); weights != settings.class_weight.end()) {
-    if (task.kind != TaskKind::multiclass) {
-      fail(ErrorKind::configuration, "heads.class_weight: expected multi-class tasks, found '{}', which is none", task.name);
+    if (!is_one_class(task.kind)) {
+      fail(ErrorKind::configuration, "heads.class_weight: expected multi-class and relation tasks, found '{}', which is neither", task.name);
     }
     if (options.kind == LossKind::generalised_cross_entropy) {
       fail(ErrorKind::configuration, "heads.class_weight.{0} is of no use with heads.loss.{0} = \"{1}\"; leave one of the two out", task.name, name);
@@ -95,22 +96,16 @@ LossOptions loss_options(const HeadsConfig& settings, const Task& task) {
   return options;
 }
 
-// weight / global count of valid labels; 0 where the step has none.
-double loss_factor(const TaskHead& head, const LeafContext& context) {
-  const double count = head.task < context.label_counts.size() ? context.label_counts[head.task] : 0;
-  return count > 0 ? head.weight / count : 0;
-}
-
 // The pooled vector of f~: attention pooling, or the masked mean where global attention is switched off.
 struct RecordPooling {
   FusedInput input;
   PoolingLayer pool;
   bool attention = true;
-  TimelineLayout layout;
+  SequenceLayout layout;
 
   [[nodiscard]] at::Tensor operator()(const BlockInput& in) const {
     const FusedSequence sequence = input(in);
-    const at::Tensor valid = valid_hours(in.batch, layout);
+    const at::Tensor valid = valid_positions(in.batch, layout);
     if (!attention) {
       const at::Tensor ones = valid.to(sequence.positions.scalar_type());
       return sequence.weighted_sum(ones / ones.sum(1, true).clamp_min(1));
@@ -124,15 +119,19 @@ struct RecordPooling {
 
 }  // namespace
 
-std::vector<TaskHead> task_heads(const HeadsConfig& settings, const std::vector<Task>& tasks) {
+std::vector<TaskHead> task_heads(const HeadsConfig& settings, const std::vector<Task>& tasks, SequenceMode mode) {
   require_tasks(settings, tasks);
   std::vector<TaskHead> heads;
+  std::string relation;  // its name: the parameters of its head are named after no task
   for (std::size_t number = 0; number < tasks.size(); ++number) {
     const Task& task = tasks[number];
     if (!settings.tasks.empty() && std::find(settings.tasks.begin(), settings.tasks.end(), task.name) == settings.tasks.end()) continue;
-    if (task.kind == TaskKind::relation) {  // of pairs of concepts, not of records
-      if (!settings.tasks.empty()) fail(ErrorKind::configuration, "heads.tasks: '{}' is a relation task, which a head over records cannot predict", task.name);
-      continue;
+    if (task.kind == TaskKind::relation) {
+      if (mode == SequenceMode::timeline && settings.tasks.empty()) continue;
+      if (mode == SequenceMode::timeline) fail(ErrorKind::configuration, "heads.tasks: '{}' is a relation task; it needs model.mode = \"tokens\"", task.name);
+      if (!relation.empty())
+        fail(ErrorKind::configuration, "heads.tasks: expected at most one relation task, found '{}' and '{}'; name the tasks to train", relation, task.name);
+      relation = task.name;
     }
     TaskHead head;
     head.task = number;
@@ -140,30 +139,33 @@ std::vector<TaskHead> task_heads(const HeadsConfig& settings, const std::vector<
     head.loss = loss_options(settings, task);
     heads.push_back(head);
   }
-  if (heads.empty()) fail(ErrorKind::configuration, "heads.tasks: expected at least one task of records, and the data set has none");
+  if (heads.empty()) fail(ErrorKind::configuration, "heads.tasks: expected at least one task, and the data set has none that model.mode can predict");
   return heads;
 }
 
-void add_record_heads(BlockList& list, const ModelSettings& settings, const Schema& schema, const std::vector<TaskHead>& heads, const TimelineLayout& layout,
-                      const FusedNames& fused) {
+double loss_factor(const TaskHead& head, const LeafContext& context) {
+  const double count = head.task < context.label_counts.size() ? context.label_counts[head.task] : 0;
+  return count > 0 ? head.weight / count : 0;
+}
+
+void add_record_heads(BlockList& list, const ModelSettings& settings, const std::vector<Task>& tasks, const std::vector<TaskHead>& heads,
+                      const SequenceLayout& layout, const FusedNames& fused, const HeadNames& gives) {
   BlockDraft draft("heads");
-  draft.spec.reads = {BatchField::labels};
+  draft.spec.reads = fields_of_positions(layout);
+  draft.spec.reads.push_back(BatchField::labels);
   RecordPooling pooling;
   pooling.layout = layout;
   pooling.input = take_fused(draft, fused);
   pooling.attention = settings.use.global_attention;
   if (pooling.attention) pooling.pool = add_pooling(draft, "pool", fused.width);
-  draft.spec.gives = {loss_name, loss_sums_name};
-  list.outputs = {loss_sums_name};
+  draft.spec.gives = {gives.loss, gives.loss_sums};
   std::vector<LinearLayer> layers;
   std::vector<TaskKind> kinds;
   for (const TaskHead& head : heads) {
-    const Task& task = schema.tasks[head.task];
+    const Task& task = tasks[head.task];
     layers.push_back(add_linear(draft, "record." + task.name, fused.width, task.output_width()));
     kinds.push_back(task.kind);
-    list.tasks.push_back(head.task);
-    draft.spec.gives.push_back("probability." + task.name);
-    list.outputs.push_back("probability." + task.name);
+    draft.spec.gives.push_back(probability_name(task));
   }
   add_block(list, std::move(draft), [=, dropout = settings.model.dropout](const BlockInput& in) -> std::vector<at::Tensor> {
     const at::Tensor pooled = ops::dropout(pooling(in), dropout, in.draw_key(0), in.context.training);

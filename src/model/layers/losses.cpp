@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "shards/task_kinds.h"
 
 namespace tributary {
 namespace {
@@ -60,7 +61,7 @@ at::Tensor class_rows(const LossOptions& options, const at::Tensor& logits, cons
 }  // namespace
 
 LossKind loss_kind(const std::string& name, TaskKind task) {
-  const bool regression = task == TaskKind::regression, classes = task == TaskKind::binary || task == TaskKind::multiclass;
+  const bool regression = task == TaskKind::regression, classes = task == TaskKind::binary || is_one_class(task);
   if (name == "squared_error" && regression) return LossKind::squared_error;
   if (name == "squared_log_error" && regression) return LossKind::squared_log_error;
   if (name == "cross_entropy" && !regression) return LossKind::cross_entropy;
@@ -80,7 +81,7 @@ at::Tensor loss_sum(TaskKind task, const LossOptions& options, const at::Tensor&
   at::Tensor cells;
   if (task == TaskKind::regression) {
     cells = (z - (options.kind == LossKind::squared_log_error ? at::log1p(y.clamp_min(0)) : y)).square();
-  } else if (task == TaskKind::multiclass) {
+  } else if (is_one_class(task)) {
     cells = class_rows(options, z, y);
   } else {
     cells = binary_cells(options, z, y);
@@ -91,7 +92,7 @@ at::Tensor loss_sum(TaskKind task, const LossOptions& options, const at::Tensor&
 at::Tensor probabilities(TaskKind task, LossKind loss, const at::Tensor& logits) {
   const at::Tensor z = logits.detach();
   if (task == TaskKind::regression) return loss == LossKind::squared_log_error ? at::expm1(z) : z.clone();
-  return task == TaskKind::multiclass ? at::softmax(z, 1) : at::sigmoid(z);
+  return is_one_class(task) ? at::softmax(z, 1) : at::sigmoid(z);
 }
 
 }  // namespace tributary

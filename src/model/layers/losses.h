@@ -17,7 +17,7 @@ struct LossOptions {
   LossKind kind = LossKind::cross_entropy;
   double positive_weight = 1;               // binary and multilabel cross entropy
   double gamma = 2, alpha = 0.75, q = 0.7;  // focal: gamma, and alpha for positives, 1 - alpha for negatives (binary); generalised: q
-  std::vector<double> class_weights = {};   // cross entropy and focal, multiclass: one weight a class; empty: all 1
+  std::vector<double> class_weights = {};   // cross entropy and focal, multiclass and relation: one weight a class; empty: all 1
 };
 
 // Squared log error is taken between the output and log(1 + value), a value below 0 as 0.

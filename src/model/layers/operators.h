@@ -56,6 +56,22 @@ struct PoolingWeights {
 };
 [[nodiscard]] at::Tensor pooling_weights(const at::Tensor& x, const at::Tensor& mask, const PoolingWeights& weights, WeightQueue* queue);
 
+// Multi-head attention of each record's first lengths[b] positions to each other, A = softmax(Q K^T / sqrt(width)) per head. Score matrices are made in
+// chunks of bounded size, and again in backward, so memory does not grow with T^2.
+struct AttentionInput {
+  at::Tensor q, k, v;  // [B, T, heads x width]; v may be undefined
+  at::Tensor lengths;  // [B] int64, at most T
+  std::int64_t heads = 0;
+};
+struct AttentionResult {
+  at::Tensor mass;     // [B, T]: what a position receives from all queries, mean over heads; 0 past the length
+  at::Tensor context;  // [B, T, heads x width]: the heads' A V side by side, 0 past the length; undefined without v
+};
+[[nodiscard]] AttentionResult global_attention(const AttentionInput& in);
+
+// A itself for inspection, detached: [B, heads, T queries, T keys], 0 where query or key is past the length.
+[[nodiscard]] at::Tensor attention_weights(const AttentionInput& in);
+
 // x with 0 where `mask` (broadcastable) is false, by selection: NaN in padding does not pass, neither does its gradient.
 [[nodiscard]] at::Tensor select_valid(const at::Tensor& x, const at::Tensor& mask);
 

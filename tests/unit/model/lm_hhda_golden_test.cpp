@@ -3,8 +3,7 @@
 
 #include <functional>
 
-#include "support/golden.h"
-#include "support/model_run.h"
+#include "support/lm_hhda_golden.h"
 
 namespace tributary {
 namespace {
@@ -97,58 +96,9 @@ Batch golden_batch(const Tensors& inputs, const Schema& schema) {
   }
   batch.static_value = inputs.at("static_value");
   batch.static_observed = inputs.at("static_observed");
-  const auto note = [&](const char* name) { return inputs.at(std::string("notes.") + name); };
-  batch.notes = {note("window_ids"),         note("window_lengths"),     note("token_position"),  note("token_sentence"),
-                 note("sentence_paragraph"), note("paragraph_document"), note("document_record"), note("document_hour")};
+  batch.notes = testing_support::golden_notes(inputs);
   for (const Task& task : schema.tasks) batch.labels.push_back({inputs.at("label." + task.name + ".value"), inputs.at("label." + task.name + ".valid")});
   return batch;
-}
-
-std::uint64_t mix(std::uint64_t value) {
-  value += 0x9e3779b97f4a7c15ULL;
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111ebULL;
-  return value ^ (value >> 31);
-}
-
-// The numbers that the script gives to a name.
-at::Tensor numbers(const std::string& name, std::int64_t count) {
-  std::uint64_t seed = 0xcbf29ce484222325ULL;
-  for (const char byte : name) seed = (seed ^ static_cast<unsigned char>(byte)) * 0x100000001b3ULL;
-  at::Tensor values = at::empty({count}, at::kDouble);
-  for (std::int64_t i = 0; i < count; ++i)
-    values.data_ptr<double>()[i] = static_cast<double>(mix(seed + static_cast<std::uint64_t>(i)) >> 11) * 0x1.0p-52 - 1.0;
-  return values;
-}
-
-at::Tensor golden_parameter(const std::string& name, const std::vector<std::int64_t>& shape) {
-  std::int64_t count = 1;
-  for (const std::int64_t size : shape) count *= size;
-  const at::Tensor values = numbers(name, count).view(shape);
-  if (name.find("LayerNorm.weight") != std::string::npos) return values * 0.3 + 1;
-  if (shape.size() == 1) return values * 0.3;
-  double scale = 1.5 / std::sqrt(static_cast<double>(count / shape[0]));
-  const std::vector<std::pair<const char*, double>> scales = {{"drelu.second", 0.15}, {".lstm.weight", 3.0}, {"attention.q", 3.0},
-                                                              {"attention.k", 3.0},   {"pool.", 2.0},        {"temporal.", 2.0}};
-  for (const auto& [part, factor] : scales) {
-    if (name.find(part) == std::string::npos) continue;
-    scale *= factor;
-    break;
-  }
-  return values * scale;
-}
-
-void expect_close(const at::Tensor& found, const at::Tensor& expected, const std::string& what) {
-  ASSERT_EQ(found.sizes(), expected.sizes()) << what;
-  ASSERT_GT(expected.numel(), 0) << what;
-  ASSERT_TRUE(at::isfinite(expected).all().item<bool>()) << what;
-  const double difference = ((found - expected).abs() / (expected.abs() + 1)).max().item<double>();
-  EXPECT_LE(difference, 1e-10) << what;
-}
-
-at::Tensor signature(const std::string& name, const at::Tensor& gradient) {
-  const at::Tensor flat = gradient.reshape({-1});
-  return at::stack({at::dot(numbers("first " + name, flat.numel()), flat), at::dot(numbers("second " + name, flat.numel()), flat), at::dot(flat, flat)});
 }
 
 class LmHhdaGolden : public testing::TestWithParam<Variant> {};
@@ -157,31 +107,12 @@ TEST_P(LmHhdaGolden, outputs_loss_and_every_gradient_equal_plain_pytorch) {
   const Variant& variant = GetParam();
   const Schema schema = golden_schema();
   const Batch batch = golden_batch(read_golden("lm_hhda_inputs.safetensors"), schema);
-  testing_support::TestModel model(golden_settings(variant), schema, vocabulary);
-  for (const ParameterEntry& entry : model.layout.entries) model.parameter(entry.spec.name).copy_(golden_parameter(entry.spec.name, entry.spec.shape));
+  const testing_support::TestModel model = testing_support::golden_model(golden_settings(variant), schema, vocabulary);
   LeafContext context;
   context.label_counts = {4, 3, 12, 5, 0};
-  const testing_support::ModelResult result = run_model(model, batch, context);
-
-  const std::string prefix = std::string(variant.name) + "/";
-  std::size_t outputs = 0, gradients = 0;
-  for (const auto& [key, expected] : read_golden("lm_hhda_variants.safetensors")) {
-    if (key.rfind(prefix, 0) != 0) continue;
-    const std::string name = key.substr(prefix.size());
-    if (name.rfind("gradient.", 0) == 0) {
-      const std::string parameter = name.substr(9);
-      expect_close(signature(parameter, view_of(model.layout, result.gradient, model.layout.find(parameter))), expected, key);
-      ++gradients;
-    } else {
-      ASSERT_EQ(result.outputs.count(name), 1U) << name;
-      expect_close(result.outputs.at(name), expected, key);
-      ++outputs;
-    }
-  }
-  std::size_t trainable = 0;
-  for (const ParameterEntry& entry : model.layout.entries) trainable += entry.spec.trainable ? 1 : 0;
-  EXPECT_EQ(gradients, trainable);
-  EXPECT_EQ(outputs, schema.tasks.size() + 2);
+  const auto compared = testing_support::expect_variant(variant.name, read_golden("lm_hhda_variants.safetensors"), model, run_model(model, batch, context));
+  EXPECT_EQ(compared.gradients, testing_support::trainable_entries(model));
+  EXPECT_EQ(compared.outputs, schema.tasks.size() + 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(of, LmHhdaGolden, testing::ValuesIn(variants()), [](const auto& variant) { return std::string(variant.param.name); });
@@ -189,15 +120,14 @@ INSTANTIATE_TEST_SUITE_P(of, LmHhdaGolden, testing::ValuesIn(variants()), [](con
 TEST(LmHhda, every_gradient_element_of_the_default_model_equals_plain_pytorch) {
   const Schema schema = golden_schema();
   const Batch batch = golden_batch(read_golden("lm_hhda_inputs.safetensors"), schema);
-  testing_support::TestModel model(golden_settings(variants()[0]), schema, vocabulary);
-  for (const ParameterEntry& entry : model.layout.entries) model.parameter(entry.spec.name).copy_(golden_parameter(entry.spec.name, entry.spec.shape));
+  const testing_support::TestModel model = testing_support::golden_model(golden_settings(variants()[0]), schema, vocabulary);
   LeafContext context;
   context.label_counts = {4, 3, 12, 5, 0};
   const testing_support::ModelResult result = run_model(model, batch, context);
   const Tensors expected = read_golden("lm_hhda_default.safetensors");
   for (const ParameterEntry& entry : model.layout.entries) {
     const std::string& name = entry.spec.name;
-    expect_close(view_of(model.layout, result.gradient, model.layout.find(name)), expected.at("gradient." + name), name);
+    testing_support::expect_golden(view_of(model.layout, result.gradient, model.layout.find(name)), expected.at("gradient." + name), name);
   }
   EXPECT_GT(model.layout.entries.size(), 90U);
 }

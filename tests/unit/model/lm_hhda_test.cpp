@@ -320,7 +320,7 @@ TEST(RecordHeads, take_the_weights_of_classes_from_the_settings) {
   HeadsConfig settings;
   settings.class_weight = {{"stay", "1, 2.5 ,0.5"}};
   settings.positive_weight = {{"death", 3}};
-  const std::vector<TaskHead> heads = task_heads(settings, tasks);
+  const std::vector<TaskHead> heads = task_heads(settings, tasks, SequenceMode::timeline);
   ASSERT_EQ(heads.size(), 2U);
   EXPECT_EQ(heads[0].loss.class_weights, (std::vector<double>{1, 2.5, 0.5}));
   EXPECT_EQ(heads[1].loss.class_weights, std::vector<double>{});

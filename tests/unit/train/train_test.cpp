@@ -123,6 +123,12 @@ TEST(Network, names_everything_that_keeps_a_data_set_from_fitting) {
   EXPECT_EQ(schema_differences(trained, offered),
             "static features: trained with [age (years)], the data set has [age (months)]\n"
             "task 0: trained with mortality (binary) [no, yes], the data set has mortality (binary) [no, dead]");
+  offered = trained;
+  trained.schema.concept_types = offered.schema.concept_types = {"drug", "disease"};
+  trained.schema.tasks = {{"causes", TaskKind::relation, {"none", "causes"}, {{0, 1}}}};
+  offered.schema.tasks = {{"causes", TaskKind::relation, {"none", "causes"}, {{0, 1}, {1, 0}}, false}};
+  EXPECT_EQ(schema_differences(trained, offered),
+            "task 0: trained with causes (relation) [none, causes] directed 0-1, the data set has causes (relation) [none, causes] undirected 0-1 1-0");
 }
 
 }  // namespace

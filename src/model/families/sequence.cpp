@@ -1,4 +1,6 @@
-#include "model/families/timeline.h"
+#include "model/families/sequence.h"
+
+#include <algorithm>
 
 namespace tributary {
 namespace {
@@ -7,27 +9,39 @@ enum PresenceColumn : std::int64_t { column_static = 0, column_series = 1, colum
 
 }  // namespace
 
-TimelineLayout timeline_layout(const Schema& schema) {
-  TimelineLayout layout;
+SequenceLayout sequence_layout(SequenceMode mode, const Schema& schema) {
+  SequenceLayout layout;
+  layout.mode = mode;
+  layout.notes = schema.notes;
+  if (mode == SequenceMode::tokens) return layout;
   layout.steps = schema.steps;
   for (const SeriesGroup& group : schema.series) layout.channels.push_back(static_cast<std::int64_t>(group.channels.size()));
   layout.statics = static_cast<std::int64_t>(schema.statics.size());
-  layout.notes = schema.notes;
   return layout;
 }
 
-std::int64_t hours(const Batch& batch, const TimelineLayout& layout) { return layout.channels.empty() ? layout.steps : batch.series[0].value.size(1); }
+std::vector<BatchField> fields_of_positions(const SequenceLayout& layout) {
+  if (layout.mode == SequenceMode::tokens) return {BatchField::notes};
+  return {};  // every leaf knows its hours and what its records have
+}
 
-at::Tensor valid_hours(const Batch& batch, const TimelineLayout& layout) {
+std::int64_t positions(const Batch& batch, const SequenceLayout& layout) {
+  if (layout.mode == SequenceMode::timeline) return layout.channels.empty() ? layout.steps : batch.series[0].value.size(1);
+  return batch.rows() == 0 ? 1 : std::max<std::int64_t>(1, batch.notes.record_tokens.max().item<std::int64_t>());
+}
+
+at::Tensor valid_positions(const Batch& batch, const SequenceLayout& layout) {
+  const auto prefixes = [&](const at::Tensor& lengths) { return at::arange(positions(batch, layout), lengths.options()).lt(lengths.unsqueeze(1)); };
+  if (layout.mode == SequenceMode::tokens) return prefixes(batch.notes.record_tokens);
   at::Tensor present = at::zeros({batch.rows()}, batch.presence.options());
   if (layout.statics > 0) present = present.logical_or(batch.presence.select(1, column_static));
   if (!layout.channels.empty()) present = present.logical_or(batch.presence.select(1, column_series));
   if (layout.notes) present = present.logical_or(batch.presence.select(1, column_notes));
-  return at::arange(hours(batch, layout), batch.steps.options()).lt(batch.steps.unsqueeze(1)).logical_and_(present.unsqueeze(1));
+  return prefixes(batch.steps).logical_and_(present.unsqueeze(1));
 }
 
-at::Tensor note_hours(const Batch& batch, const TimelineLayout& layout) {
-  return valid_hours(batch, layout).logical_and(batch.presence.select(1, column_notes).unsqueeze(1));
+at::Tensor note_hours(const Batch& batch, const SequenceLayout& layout) {
+  return valid_positions(batch, layout).logical_and(batch.presence.select(1, column_notes).unsqueeze(1));
 }
 
 at::Tensor sensor_input(const Batch& batch, std::size_t group, const at::Tensor& valid) {

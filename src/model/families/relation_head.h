@@ -1,0 +1,16 @@
+// The relation head: a class for each ordered pair of concepts of a record. Specification, paragraph 11 (eq 28 to 32).
+#pragma once
+
+#include "model/block.h"
+#include "model/families/fusion.h"
+#include "model/families/record_heads.h"
+#include "model/families/sequence.h"
+#include "model/model_config.h"
+
+namespace tributary {
+
+// Adds the blocks that make a vector of each concept, the mean of f~ at the first tokens of its mentions (0 for a concept without), and classes of each pair.
+void add_relation_head(BlockList& list, const ModelSettings& settings, const Task& task, const TaskHead& head, const SequenceLayout& layout,
+                       const FusedNames& fused, const HeadNames& gives);
+
+}  // namespace tributary

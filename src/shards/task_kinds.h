@@ -1,0 +1,11 @@
+// What kinds of tasks have in common.
+#pragma once
+
+#include "shards/schema.h"
+
+namespace tributary {
+
+// Whether a label is the number of one class out of several.
+[[nodiscard]] constexpr bool is_one_class(TaskKind kind) { return kind == TaskKind::multiclass || kind == TaskKind::relation; }
+
+}  // namespace tributary

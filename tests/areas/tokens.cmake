@@ -1,0 +1,2 @@
+add_script_test(golden.lm_hhda_tokens golden/peer_lm_hhda_tokens.py PROCESSORS 1 LABELS peers)
+add_script_test(train.tokens_mode_with_relations_has_equal_bits_on_1_to_4_ranks train/tokens_mode.py PROCESSORS 4)
