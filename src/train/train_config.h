@@ -33,7 +33,7 @@ inline Section section_of(TrainConfig& c) {
             1e9},
            {"evaluate_every", &c.evaluate_every, "steps between validations; 0: once an epoch", {}, 0, 1e15},
            {"patience", &c.patience, "validations without improvement before stopping; 0: never stop early", {}, 0, 1e9},
-           {"watch", &c.watch, "what decides the best checkpoint on validation: loss, or auroc (mean over tasks)", {"loss", "auroc"}},
+           {"watch", &c.watch, "what decides the best checkpoint on validation: loss, auroc or auprc (means over tasks)", {"loss", "auroc", "auprc"}},
            {"max_skipped", &c.max_skipped, "steps in a row with a gradient that is not finite before giving up", {}, 0, 1e9}}};
 }
 

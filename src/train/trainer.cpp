@@ -230,10 +230,10 @@ class Trainer {
                                 watchdog_, cache_.get()};
     const Evaluation evaluation = evaluate_split(tools, run_.parameters, Split::validation, run_.state.step);
     const std::vector<TaskMetrics> metrics = agreed(world_, [&] { return metrics_of(evaluation, network_.model, data_.catalogue, false); });
-    const Metric auroc = mean_over_tasks(metrics, "auroc");
-    const bool by_loss = settings_.train.watch == "loss";
+    const std::string& watched = settings_.train.watch;
+    const bool by_loss = watched == "loss";
     std::array<double, 2> told{0, 0};  // is there a finite value, and the value, as rank 0 sees it
-    if (const std::optional<double> value = by_loss ? evaluation.loss : auroc; value && std::isfinite(*value)) told = {1, *value};
+    if (const std::optional<double> value = by_loss ? evaluation.loss : mean_over_tasks(metrics, watched); value && std::isfinite(*value)) told = {1, *value};
     world_.broadcast(std::as_writable_bytes(std::span(told)), 0);
     TrainState& state = run_.state;
     const bool better = improves(state, told[0] > 0 ? std::optional(told[1]) : std::nullopt, by_loss);
@@ -253,8 +253,9 @@ class Trainer {
       events_->write(line.dump());
     });
     progress.pause();
-    log_.once("validation after step {}: loss {}, mean AUROC {}{}", state.step, evaluation.loss ? fmt::format("{:.4f}", *evaluation.loss) : "undefined",
-              shown(auroc), better ? ", the best so far" : "");
+    log_.once("validation after step {}: loss {}, mean AUROC {}, mean AUPRC {}{}", state.step,
+              evaluation.loss ? fmt::format("{:.4f}", *evaluation.loss) : "undefined", shown(mean_over_tasks(metrics, "auroc")),
+              shown(mean_over_tasks(metrics, "auprc")), better ? ", the best so far" : "");
     return better;
   }
 

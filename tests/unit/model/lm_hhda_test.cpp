@@ -294,7 +294,7 @@ TEST(LmHhda, refuses_settings_that_do_not_fit_and_names_the_key) {
       {[](ModelSettings& s) {
          s.heads.class_weight = {{"mortality", "1, 2"}};
        },
-       "expected multi-class tasks, found 'mortality'"},
+       "expected multi-class and relation tasks, found 'mortality'"},
       {[](ModelSettings& s) {
          s.heads.class_weight = {{"diagnosis", "1, 2, 3"}};
          s.heads.loss = {{"diagnosis", "generalised_cross_entropy"}};

@@ -96,7 +96,9 @@ TEST(LmHhdaTokens, each_record_alone_equals_the_record_in_its_leaf) {
         const at::Tensor expected = relation ? all.index_select(0, leaf.pairs[number].record.eq(row).nonzero().squeeze(1)) : all.narrow(0, row, 1);
         ASSERT_EQ(own.sizes(), expected.sizes());
         if (relation) pairs += own.size(0);
-        if (own.numel() > 0) EXPECT_LE((own - expected).abs().max().item<double>(), 1e-12) << task.name << " of record " << b;
+        if (own.numel() > 0) {
+          EXPECT_LE((own - expected).abs().max().item<double>(), 1e-12) << task.name << " of record " << b;
+        }
       }
     }
     EXPECT_EQ(pairs, leaf.pairs[1].head.size(0));
