@@ -19,24 +19,13 @@
 #include "optim/gradient_tree.h"
 #include "optim/norm.h"
 #include "pipeline/engine.h"
+#include "support/encoder_text.h"
 #include "support/golden.h"
 
 namespace tributary {
 namespace {
 
 constexpr std::int64_t classes = 40;
-
-TextConfig text_of(const EncoderArchitecture& found) {
-  TextConfig text;
-  text.layers = found.layers;
-  text.width = found.width;
-  text.heads = found.heads;
-  text.intermediate = found.intermediate;
-  text.positions = found.positions;
-  text.type_vocabulary = found.type_vocabulary;
-  text.layer_norm_epsilon = found.layer_norm_epsilon;
-  return text;
-}
 
 BlockList make_model(const TextConfig& text, std::int64_t vocabulary) {
   BlockList list;
@@ -78,9 +67,66 @@ Batch make_batch(const Records& records, std::int64_t first, const std::vector<s
   return batch;
 }
 
+// The leaves of a step and which rank owns which: packed to the budget first, dealt to ranks in ranges afterwards.
+struct StepLeaves {
+  std::vector<std::vector<std::size_t>> items;  // of each leaf, inside the step
+  std::vector<std::int64_t> bounds;             // [ranks + 1]
+  std::int64_t tokens = 0;
+  double balance = 0;  // mean tokens of a rank over those of the rank with the most
+};
+
+StepLeaves leaves_of(const Records& records, std::int64_t first, std::int64_t count, std::int64_t budget, int ranks) {
+  std::vector<std::int64_t> tokens;
+  for (std::int64_t i = 0; i < count; ++i) tokens.push_back(records.length(first + i));
+  StepLeaves leaves{pack_by_tokens(tokens, budget), {0}};
+  std::int64_t most = 0;
+  for (int r = 1; r <= ranks; ++r) {
+    leaves.bounds.push_back(static_cast<std::int64_t>(leaves.items.size()) * r / ranks);
+    std::int64_t load = 0;
+    for (std::int64_t leaf = leaves.bounds.end()[-2]; leaf < leaves.bounds.back(); ++leaf)
+      for (const std::size_t item : leaves.items[static_cast<std::size_t>(leaf)]) load += tokens[item];
+    leaves.tokens += load;
+    most = std::max(most, load);
+  }
+  leaves.balance = static_cast<double>(leaves.tokens) / static_cast<double>(most * ranks);
+  return leaves;
+}
+
+struct FineTuning {
+  const Communicator& comm;
+  const ParameterLayout& layout;
+  const Engine& engine;
+  at::Tensor parameters;
+  GradientTree tree;
+  AdamState adam;
+};
+
+// Returns the loss of the step.
+double fine_tuning_step(FineTuning& run, const Records& records, std::int64_t step, std::int64_t batch_records, const StepLeaves& plan) {
+  const auto rank = static_cast<std::size_t>(run.comm.rank());
+  std::vector<Batch> batches;
+  for (std::int64_t leaf = plan.bounds[rank]; leaf < plan.bounds[rank + 1]; ++leaf)
+    batches.push_back(make_batch(records, step * batch_records, plan.items[static_cast<std::size_t>(leaf)]));
+  std::vector<Leaf> leaves;
+  for (std::size_t i = 0; i < batches.size(); ++i)
+    leaves.push_back({{1, step, plan.bounds[rank] + static_cast<std::int64_t>(i), true, {static_cast<double>(batch_records)}}, &batches[i]});
+  run.tree.start(plan.bounds);
+  const auto outputs = run.engine.run(sequential_schedule(static_cast<std::int64_t>(leaves.size())), run.parameters, leaves, run.tree);
+  const at::Tensor gradient = run.tree.reduce();
+  std::vector<double> own;
+  for (const LeafOutput& output : outputs) own.push_back(output.outputs[0].item<double>());
+  const double loss = reduce_scalars(run.comm, plan.bounds, 1, own)[0];
+  const ArenaSlices& slices = run.tree.slices();
+  const GradientStats stats = measure_gradient(run.comm, slices, {gradient.data_ptr<float>(), static_cast<std::size_t>(gradient.numel())});
+  check(stats.finite, "step {}: the gradient is not finite", step);
+  update_slice(run.layout, OptimConfig(), {2e-5, clip_factor(stats.norm, 1)}, slices.offsets[rank], gradient, run.adam, run.parameters);
+  gather_parameters(run.comm, slices, run.parameters);
+  return loss;
+}
+
 nlohmann::json run(const Communicator& comm, const std::string& folder, const std::string& input, std::int64_t batch_records, std::int64_t budget) {
   const EncoderArchitecture architecture = encoder_architecture(read_file(folder + "/config.json"), folder);
-  const BlockList model = make_model(text_of(architecture), architecture.vocabulary);
+  const BlockList model = make_model(testing_support::text_of(architecture), architecture.vocabulary);
   const ParameterLayout layout = make_layout(model.parameters);
   const Engine engine(model, layout);
   const at::Tensor parameters = make_arena(layout, at::kFloat);
@@ -88,48 +134,18 @@ nlohmann::json run(const Communicator& comm, const std::string& folder, const st
   static_cast<void>(read_encoder(folder, layout, parameters));
   const auto given = testing_support::read_tensors(input);
   const Records records{given.at("ids"), given.at("offsets"), given.at("labels")};
-  GradientTree tree(comm, layout, Reduction::exact);
-  AdamState adam = make_adam_state(tree.slices(), comm.rank());
-  OptimConfig optim;
+  FineTuning tuning{comm, layout, engine, parameters, GradientTree(comm, layout, Reduction::exact), {}};
+  tuning.adam = make_adam_state(tuning.tree.slices(), comm.rank());
   nlohmann::json result = {{"seconds", nlohmann::json::array()}, {"losses", nlohmann::json::array()}, {"balance", nlohmann::json::array()}, {"tokens", 0}};
   for (std::int64_t step = 0; (step + 1) * batch_records <= records.labels.size(0); ++step) {
     comm.barrier();
     const Stopwatch watch;
-    const std::int64_t first = step * batch_records;
-    std::vector<std::int64_t> tokens;
-    for (std::int64_t i = 0; i < batch_records; ++i) tokens.push_back(records.length(first + i));
-    const auto groups = pack_by_tokens(tokens, budget);
-    std::vector<std::int64_t> bounds{0};
-    for (int r = 1; r <= comm.size(); ++r) bounds.push_back(static_cast<std::int64_t>(groups.size()) * r / comm.size());
-    const auto rank = static_cast<std::size_t>(comm.rank());
-    std::vector<Batch> batches;
-    for (std::int64_t leaf = bounds[rank]; leaf < bounds[rank + 1]; ++leaf)
-      batches.push_back(make_batch(records, first, groups[static_cast<std::size_t>(leaf)]));
-    std::vector<Leaf> leaves;
-    for (std::size_t i = 0; i < batches.size(); ++i)
-      leaves.push_back({{1, step, bounds[rank] + static_cast<std::int64_t>(i), true, {static_cast<double>(batch_records)}}, &batches[i]});
-    tree.start(bounds);
-    const auto outputs = engine.run(sequential_schedule(static_cast<std::int64_t>(leaves.size())), parameters, leaves, tree);
-    const at::Tensor gradient = tree.reduce();
-    std::vector<double> own;
-    for (const LeafOutput& output : outputs) own.push_back(output.outputs[0].item<double>());
-    result["losses"].push_back(reduce_scalars(comm, bounds, 1, own)[0]);
-    const GradientStats stats = measure_gradient(comm, tree.slices(), {gradient.data_ptr<float>(), static_cast<std::size_t>(gradient.numel())});
-    check(stats.finite, "step {}: the gradient is not finite", step);
-    update_slice(layout, optim, {2e-5, clip_factor(stats.norm, 1)}, tree.slices().offsets[rank], gradient, adam, parameters);
-    gather_parameters(comm, tree.slices(), parameters);
+    const StepLeaves plan = leaves_of(records, step * batch_records, batch_records, budget, comm.size());
+    result["losses"].push_back(fine_tuning_step(tuning, records, step, batch_records, plan));
     comm.barrier();
     result["seconds"].push_back(watch.elapsed_s());
-    std::int64_t total = 0, most = 0;
-    for (int r = 0; r < comm.size(); ++r) {
-      std::int64_t load = 0;
-      for (std::int64_t leaf = bounds[static_cast<std::size_t>(r)]; leaf < bounds[static_cast<std::size_t>(r) + 1]; ++leaf)
-        for (const std::size_t item : groups[static_cast<std::size_t>(leaf)]) load += tokens[item];
-      total += load;
-      most = std::max(most, load);
-    }
-    result["balance"].push_back(static_cast<double>(total) / static_cast<double>(most * comm.size()));
-    result["tokens"] = result["tokens"].get<std::int64_t>() + total;
+    result["balance"].push_back(plan.balance);
+    result["tokens"] = result["tokens"].get<std::int64_t>() + plan.tokens;
   }
   return result;
 }

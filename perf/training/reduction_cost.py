@@ -1,6 +1,6 @@
 """What exact reduction costs: a training step with numerics.reduction = exact beside one with fast, in turn.
 
-    .deps/python-tests/bin/python perf/training/reduction_cost.py --shards DIR [--pairs 5] [--ranks 2] [--steps 100] [--config perf/training/fusion.toml]
+    .deps/python-tests/bin/python perf/training/reduction_cost.py --shards DIR [--pairs 5] [--ranks 2] [--steps 100] [--config perf/training/fusion.toml] [--set KEY=VALUE ...]
 
 Prints the median step of both, the median of the paired ratios exact / fast, and the largest difference of the losses of the two modes.
 """
@@ -22,7 +22,7 @@ def run(mode, arguments):
     folder = tempfile.mkdtemp(prefix="tributary-perf-")
     command = [ROOT / "launch/ranks", str(arguments.ranks), ROOT / "build/release/tributary", "train", arguments.config]
     for setting in (f"data.shards={arguments.shards}", f"run.dir={folder}", f"train.steps={arguments.steps}", f"numerics.reduction={mode}",
-                    "checkpoint.every=1000000000", "train.evaluate_every=1000000000"):
+                    "checkpoint.every=1000000000", "train.evaluate_every=1000000000", *arguments.set):
         command += ["--set", setting]
     subprocess.run(command, check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})
     steps = [e for e in map(json.loads, (pathlib.Path(folder) / "events.jsonl").open()) if e["event"] == "step"]
@@ -37,6 +37,7 @@ def main():
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--config", default=str(ROOT / "perf/training/fusion.toml"))
+    parser.add_argument("--set", action="append", default=[], help="setting of both modes; the number of leaves is train.global_batch / train.micro_batch")
     arguments = parser.parse_args()
     exact, fast, ratios, difference = [], [], [], 0.0
     for pair in range(arguments.pairs):

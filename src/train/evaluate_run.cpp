@@ -20,8 +20,9 @@
 namespace tributary {
 namespace {
 
-DataSet fitting_data_set(const Communicator& world, const CheckpointHead& head, const EvaluateOptions& options, Verify verify) {
-  DataSet data = open_data_set(world, options.shards, verify);
+DataSet fitting_data_set(const Communicator& world, const CheckpointHead& head, const EvaluateOptions& options, Verify verify, Watchdog& watchdog) {
+  watchdog.progress("open the data set", head.state.step);
+  DataSet data = open_data_set(world, options.shards, verify, [&] { watchdog.alive(); });
   const std::string differences = schema_differences(head.catalogue, data.catalogue);
   if (!differences.empty())
     throw Error(ErrorKind::data, fmt::format("{} does not fit the model of {}; build it with --like the shards the model was trained on:\n{}", options.shards,
@@ -147,7 +148,9 @@ std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Lo
   const CheckpointHead head = open_checkpoint(world, agreed(world, [&] { return resolve_checkpoint(options.checkpoint); }));
   const LoadedSettings loaded = agreed(world, [&] { return parse_run_settings(head.config_toml, (head.path / config_file).string(), {}); });
   const RunSettings& settings = loaded.settings;
-  const DataSet data = fitting_data_set(world, head, options, verify_named(settings.data.verify));
+  Watchdog watchdog(world, static_cast<double>(settings.run.watchdog_s), {});
+  const DataSet data = fitting_data_set(world, head, options, verify_named(settings.data.verify), watchdog);
+  watchdog.progress("load the checkpoint", head.state.step);
   const auto made = agreed(world, [&] { return std::make_unique<Network>(settings.model, settings.data.window_tokens, data.catalogue); });
   const Network& network = *made;
   const LoadedTensors tensors = load_tensors(world, head, network.layout, std::nullopt);
@@ -155,7 +158,6 @@ std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Lo
   const FieldSelection fields = agreed(world, [&] { return fields_of(data.catalogue.schema, settings.data, network.model); });
   const Collator collator = agreed(world, [&] { return make_collator(data, settings.data, fields); });
   const auto source = agreed(world, [&] { return make_source(data, fields); });
-  Watchdog watchdog(world, static_cast<double>(settings.run.watchdog_s), {});
   const auto machines = gather_machines(world);
   const auto cache = open_note_cache(world, log, {settings, data, network, tensors.parameters, bits_depend_on(machines.front()), [&] { watchdog.alive(); }},
                                      CacheBuild::nothing);

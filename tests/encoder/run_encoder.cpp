@@ -15,22 +15,11 @@
 #include "checkpoint/serving/encoder_folder.h"
 #include "model/families/encoder.h"
 #include "pipeline/engine.h"
+#include "support/encoder_text.h"
 #include "support/golden.h"
 
 namespace tributary {
 namespace {
-
-TextConfig text_of(const EncoderArchitecture& found) {
-  TextConfig text;
-  text.layers = found.layers;
-  text.width = found.width;
-  text.heads = found.heads;
-  text.intermediate = found.intermediate;
-  text.positions = found.positions;
-  text.type_vocabulary = found.type_vocabulary;
-  text.layer_norm_epsilon = found.layer_norm_epsilon;
-  return text;
-}
 
 struct OneLeaf final : GradientSink {
   explicit OneLeaf(at::Tensor zeroed) : arena(std::move(zeroed)) {}
@@ -62,7 +51,7 @@ void write_doubles(const std::string& path, const std::map<std::string, at::Tens
 
 void run(const std::string& folder, const std::string& inputs, const std::string& outputs, at::ScalarType type) {
   const EncoderArchitecture architecture = encoder_architecture(read_file(folder + "/config.json"), folder);
-  const TextConfig text = text_of(architecture);
+  const TextConfig text = testing_support::text_of(architecture);
   const auto given = testing_support::read_tensors(inputs);
   BlockList list;
   const std::string hidden = add_encoder(list, text, architecture.vocabulary);

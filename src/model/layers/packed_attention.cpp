@@ -51,8 +51,8 @@ Attended forward_float(const Heads& heads, const at::Tensor& q, const at::Tensor
 struct PackedAttention : torch::autograd::Function<PackedAttention> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads) {
     const Attended result = forward_float(heads, q, k, v);
-    ctx->save_for_backward({q, k, v});
-    ctx->saved_data["kept"] = std::vector<at::Tensor>{result.out, result.log_sum};
+    ctx->save_for_backward({q, k, v, result.out});  // the one place that may hold an output: in saved_data it would keep its own graph alive
+    ctx->saved_data["log_sum"] = result.log_sum;
     ctx->saved_data["lengths"] = heads.lengths;
     ctx->saved_data["heads"] = heads.heads;
     ctx->saved_data["p"] = heads.p;
@@ -64,7 +64,7 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
   static variable_list backward(AutogradContext* ctx, const variable_list& given) {
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor &q = saved[0], &k = saved[1], &v = saved[2], dy = given[0].contiguous();
-    const std::vector<at::Tensor> kept = ctx->saved_data.at("kept").toTensorVector();
+    const at::Tensor log_sum = ctx->saved_data.at("log_sum").toTensor();
     const std::int64_t count = ctx->saved_data.at("heads").toInt();
     const Heads heads{ctx->saved_data.at("lengths").toIntVector(),
                       count,
@@ -76,7 +76,7 @@ struct PackedAttention : torch::autograd::Function<PackedAttention> {
     for_each_head(heads, [&](std::size_t s, std::int64_t row, std::int64_t head) {
       const std::int64_t column = head * heads.width, place = row * q.size(1) + column;
       attention_backward(heads.shape(s), heads.dropout(s, head), rows_of(q, row, column), rows_of(k, row, column), rows_of(v, row, column),
-                         rows_of(kept[0], row, column), kept[1].const_data_ptr<float>() + head * q.size(0) + row, rows_of(dy, row, column),
+                         rows_of(saved[3], row, column), log_sum.const_data_ptr<float>() + head * q.size(0) + row, rows_of(dy, row, column),
                          {dq.data_ptr<float>() + place, dk.data_ptr<float>() + place, dv.data_ptr<float>() + place, q.size(1)}, scratch);
     });
     return {dq, dk, dv, {}};
