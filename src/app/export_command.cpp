@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/version.h"
+#include "batches/pair_sequences.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/directory.h"
 #include "checkpoint/serving/export.h"
@@ -51,7 +52,7 @@ Json tasks_json(const Schema& schema, const std::vector<std::size_t>& tasks, con
 }
 
 // What a server does to a record before the model sees it; `Collator` is the reference.
-Json preprocessing_json(const Catalogue& catalogue, const DataConfig& data) {
+Json preprocessing_json(const Catalogue& catalogue, const DataConfig& data, const std::optional<std::size_t>& marked_pairs) {
   const Schema& schema = catalogue.schema;
   Json document = {{"steps", schema.steps}, {"step_hours", 1}, {"clip", data.clip}, {"imputation", data.imputation}, {"leave_out", data.leave_out}};
   document["normalisation"] = "x = (value - mean) / deviation, limited to +- clip; not observed: imputation (series), 0 (static)";
@@ -72,6 +73,15 @@ Json preprocessing_json(const Catalogue& catalogue, const DataConfig& data) {
                          {"window_stride", data.window_stride},
                          {"notes_per_record", data.notes_per_record},
                          {"tokens_per_note", data.tokens_per_note}};
+  }
+  if (marked_pairs) {
+    const std::vector<std::string>& markers = marker_tokens();
+    document["pairs"] = {{"task", schema.tasks[*marked_pairs].name},
+                         {"head_markers", {markers[0], markers[1]}},
+                         {"tail_markers", {markers[2], markers[3]}},
+                         {"sequence",
+                          "[CLS] and [SEP] around the notes, one after the other, with a marker before and one behind each mention of both concepts; a "
+                          "longer one is cut to window_tokens around the closest mentions of the two"}};
   }
   return document;
 }
@@ -146,7 +156,7 @@ void run_export(const Session& session, const Options& options) {
                                   tensors.parameters,
                                   {{"format", "pt"}, {"checkpoint_digest", head.manifest.content_digest()}},
                                   config_json(head, settings, model, layout).dump(1) + "\n",
-                                  preprocessing_json(head.catalogue, settings.data).dump(1) + "\n",
+                                  preprocessing_json(head.catalogue, settings.data, model.marked_pairs).dump(1) + "\n",
                                   head.catalogue.vocabulary,
                                   card(head, options, settings, model, layout),
                                   text ? tokenizer_json(tokenizer) : "",

@@ -71,6 +71,7 @@ void add_shards_vocab(CLI::App& shards, const Session& session) {
       "  tributary shards vocab train --shards runs/shards --out runs/tokenizer/vocab.txt --size 8000\n"
       "  mpirun -n 4 tributary shards vocab train --text notes-*.txt --out clinical/vocab.txt --size 30522");
   auto options = std::make_shared<VocabularyCommand>();
+  options->training.unused = 4;
   CLI::App* corpus = command->add_option_group("Corpus", "one of");
   corpus->require_option(1);
   corpus->add_option("--shards", options->shards, "data set; its training records' notes are read");
@@ -80,6 +81,9 @@ void add_shards_vocab(CLI::App& shards, const Session& session) {
   command->add_option("--min-count", options->training.min_count, "a pair of pieces seen less often is not merged")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  command->add_option("--unused", options->training.unused, "tokens [unused1], [unused2], ... that no text gives; model.family = \"text_bert\" marks with four")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   command->add_flag("--cased", options->cased, "keep capitals and accents");
   command->callback([&session, options] { train(session, *options); });
 }

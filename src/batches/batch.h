@@ -18,6 +18,8 @@ struct SeriesTensors {
   at::Tensor delta;     // [B, T, C] float, hours since the channel's last measurement, min(., 48) / 48; 1 if never
 };
 
+// Windows: of the notes; or, where a model reads marked pairs, one a pair of its relation task, and then only window_ids, window_lengths, record_tokens and
+// hidden are defined.
 struct NoteTensors {
   at::Tensor window_ids;          // [W, L] int64, [CLS] ... [SEP] then padding
   at::Tensor window_lengths;      // [W] int64, real tokens with [CLS] and [SEP]
@@ -28,13 +30,16 @@ struct NoteTensors {
   at::Tensor document_record;     // [D] int64, row in the leaf
   at::Tensor document_hour;       // [D] int64
   at::Tensor record_tokens;       // [B] int64, n_b: tokens of the record's sequence, its notes one after the other; the N tokens stand in this order
-  at::Tensor hidden;              // [sum of window_lengths, d] the encoder's last hidden state, from a cache; undefined: the encoder runs
+  at::Tensor
+      hidden;  // [sum of window_lengths, d] the encoder's last hidden state, from a cache; of marked pairs [W, d], that of [CLS]; undefined: the encoder runs
+  [[nodiscard]] std::int64_t windows() const { return window_lengths.defined() ? window_lengths.size(0) : 0; }
   [[nodiscard]] std::int64_t documents() const { return document_record.defined() ? document_record.size(0) : 0; }
 };
 
 // M mentions whose first token is in the sequences, K concepts of the leaf's records. Undefined where the data set has no concept types.
 struct MentionTensors {
   at::Tensor token;                  // [M] int64, position of the mention's first token in its record's sequence
+  at::Tensor end;                    // [M] int64, one past its last token; undefined where it is not asked for
   at::Tensor record;                 // [M] int64, row in the leaf, ascending
   at::Tensor concept_number;         // [M] int64, concept of the leaf; -1: none is known
   at::Tensor distinct;               // [places] int64, ascending: one mention of each place in the text, where some stand once for each of several concepts
@@ -49,6 +54,7 @@ struct PairTensors {
   at::Tensor record;      // [P] int64, row in the leaf
   at::Tensor label;       // [P] int64, class; 0: not related
   at::Tensor known;       // [P] bool
+  at::Tensor candidate;   // [P] int64, number of the pair among all candidates of its record
 };
 
 struct LabelTensors {

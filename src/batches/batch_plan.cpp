@@ -141,9 +141,17 @@ LeafPlan BatchPlan::rows_of_step(std::int64_t step) const {
   return all;
 }
 
+std::int64_t BatchPlan::tokens_of(const RecordPlace& place) const {
+  const IndexRow& row = index_.at(place);
+  if (!options_.marked_pairs) return encoder_tokens(row, options_.token_rules);
+  std::vector<std::int64_t> labels(tasks_.size(), 0);
+  count_labels(place, labels);
+  return marked_pair_tokens(row, index_.entities(place), labels[*options_.marked_pairs], options_.token_rules);
+}
+
 std::vector<std::vector<std::size_t>> BatchPlan::packed(const LeafPlan& rows) const {
   std::vector<std::int64_t> tokens;
-  for (const RecordPlace& place : rows.rows) tokens.push_back(encoder_tokens(index_.at(place), options_.token_rules));
+  for (const RecordPlace& place : rows.rows) tokens.push_back(tokens_of(place));
   return pack_by_tokens(tokens, options_.token_budget);
 }
 

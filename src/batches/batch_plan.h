@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "batches/token_packing.h"
@@ -20,12 +21,13 @@ namespace tributary {
 
 struct PlanOptions {
   std::uint64_t seed = 1;
-  std::int64_t global_batch = 32;  // records a step, a multiple of micro_batch
-  std::int64_t micro_batch = 8;    // records a leaf
-  std::int64_t window_blocks = 8;  // W: rows are shuffled inside this many chunks of a lane
-  std::int64_t token_budget = 0;   // tokens a training leaf; 0: leaves of micro_batch records. Evaluation always has those
-  TokenRules token_rules = {};     // what counts as a record's tokens
-  double negatives = 0;            // unrelated pairs of a record for each related one, see sampled_negatives()
+  std::int64_t global_batch = 32;                // records a step, a multiple of micro_batch
+  std::int64_t micro_batch = 8;                  // records a leaf
+  std::int64_t window_blocks = 8;                // W: rows are shuffled inside this many chunks of a lane
+  std::int64_t token_budget = 0;                 // tokens a training leaf; 0: leaves of micro_batch records. Evaluation always has those
+  TokenRules token_rules = {};                   // what counts as a record's tokens
+  double negatives = 0;                          // unrelated pairs of a record for each related one, see sampled_negatives()
+  std::optional<std::size_t> marked_pairs = {};  // the relation task whose marked pairs are the encoder's sequences; none: its notes
 };
 
 struct LanePosition {
@@ -87,6 +89,7 @@ class BatchPlan {
   [[nodiscard]] std::vector<LaneLeaf> leaves_of_step(std::int64_t step_of_epoch) const;
   [[nodiscard]] LaneLeaf leaf_of_step(std::int64_t step_of_epoch, std::int64_t leaf) const;
   void count_labels(const RecordPlace& place, std::vector<std::int64_t>& counts) const;  // adds those of a record
+  [[nodiscard]] std::int64_t tokens_of(const RecordPlace& place) const;
   void append_rows(std::int64_t epoch, const LaneLeaf& leaf, LeafPlan& plan) const;
   [[nodiscard]] LeafPlan rows_of_step(std::int64_t step) const;
   [[nodiscard]] std::vector<std::vector<std::size_t>> packed(const LeafPlan& rows) const;

@@ -114,10 +114,12 @@ Collator::Scale Collator::scale_of(const std::vector<ChannelStatistics>& statist
   return scale;
 }
 
-Collator::Collator(Schema schema, const Normalisation& normalisation, const SpecialTokens& special, const DataConfig& config, const FieldSelection& read)
+Collator::Collator(Schema schema, const Normalisation& normalisation, const SpecialTokens& special, const DataConfig& config, const FieldSelection& read,
+                   std::optional<PairMarking> marking)
     : schema_(std::move(schema)),
       special_(special),
       config_(config),
+      marking_(std::move(marking)),
       statics_(scale_of(normalisation.statics)),
       fields_(both(fields_to_read(schema_, config), read)),
       reads_images_(read.images),
@@ -160,6 +162,8 @@ void Collator::check_rows(const std::vector<RowRef>& rows) const {
       require(block.series[g].observed.size(), cells, schema_.series[g].name.c_str(), row);
     }
     if (fields_.tokens) require(block.notes.note_offsets.size(), block.rows + 1, "notes", row);
+    if (fields_.tokens && marking_)
+      require(block.notes.text_offsets.size(), static_cast<std::int64_t>(block.notes.token_offsets.size()), "texts of notes", row);
     if (fields_.entities) {
       const EntityColumns& entities = block.entities;
       for (const auto* offsets : {&entities.concept_offsets, &entities.mention_offsets, &entities.relation_offsets})
@@ -305,7 +309,7 @@ Batch Collator::collate(const std::vector<RowRef>& rows, const std::optional<Tra
   collate_statics(rows, batch);
   std::vector<KeptNote> kept;
   batch.notes = collate_notes(rows, kept);
-  if (fields_.entities) batch.mentions = make_mention_tensors(rows, kept);
+  if (fields_.entities) batch.mentions = make_mention_tensors(rows, kept, marking_ ? marking_->tokenizer.get() : nullptr);
   batch.image = collate_images(rows);
   for (std::size_t task = 0; task < schema_.tasks.size(); ++task) {
     if (schema_.tasks[task].kind == TaskKind::relation) {
@@ -314,6 +318,11 @@ Batch Collator::collate(const std::vector<RowRef>& rows, const std::optional<Tra
       batch.labels.push_back(collate_labels(rows, task));
       batch.pairs.emplace_back();
     }
+  }
+  if (marking_) {
+    const at::Tensor record_tokens = batch.notes.record_tokens;
+    batch.notes = make_pair_sequences(rows, kept, batch.mentions, batch.pairs[marking_->task], marking_->markers, config_.window_tokens, special_);
+    batch.notes.record_tokens = record_tokens;
   }
   return batch;
 }

@@ -8,6 +8,7 @@
 #include "batches/data_config.h"
 #include "batches/entity_tensors.h"
 #include "batches/note_windows.h"
+#include "batches/pair_sequences.h"
 #include "batches/row_reader.h"
 #include "ingest/tokenizer.h"
 #include "shards/catalogue.h"
@@ -28,8 +29,10 @@ class Collator {
  public:
   // `read`: the columns that the blocks hold. Series, static values and notes that are not read are filled as absent ones, images are left undefined;
   // `presence` says in any case what the record has.
+  // `marking`: the windows are the marked pairs of its task, in their order, in place of those of the notes; the columns of text must be read.
   // Throws: Error{configuration} naming the key; Error{data} when the normalisation does not fit the schema.
-  Collator(Schema schema, const Normalisation& normalisation, const SpecialTokens& special, const DataConfig& config, const FieldSelection& read = {});
+  Collator(Schema schema, const Normalisation& normalisation, const SpecialTokens& special, const DataConfig& config, const FieldSelection& read = {},
+           std::optional<PairMarking> marking = {});
 
   // `training`: what the draws of a training step are keyed by; without it nothing is drawn, as in evaluation. Concepts and relations are labels: they are
   // needed whatever is read or left out, mentions come with the tokens.
@@ -55,6 +58,7 @@ class Collator {
   Schema schema_;
   SpecialTokens special_;
   DataConfig config_;
+  std::optional<PairMarking> marking_;
   Scale statics_;
   std::vector<Scale> series_;
   FieldSelection fields_;  // both wanted by the settings and read

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 #include <tuple>
 
+#include "base/error.h"
 #include "base/key.h"
 
 namespace tributary {
@@ -30,6 +32,39 @@ std::vector<std::size_t> chosen(const Key& key, std::size_t size, std::int64_t c
   return places;
 }
 
+// Where mentions end, from the texts of their notes, one note after the other.
+class TokenEnds {
+ public:
+  explicit TokenEnds(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+
+  // One past the last token of mention `m` of the row's block, counted in its note.
+  [[nodiscard]] std::int64_t of(const RowRef& row, std::size_t m) {
+    const EntityColumns& entities = row.block->entities;
+    const auto note = static_cast<std::size_t>(row.block->notes.note_offsets[static_cast<std::size_t>(row.row)] + entities.mention_note[m]);
+    if (block_ != row.block.get() || note_ != note) read(row, note);
+    const auto after = std::lower_bound(encoding_.begin.begin(), encoding_.begin.end(), entities.mention_end[m]) - encoding_.begin.begin();
+    return std::max<std::int64_t>(after, entities.mention_token[m] + 1);
+  }
+
+ private:
+  void read(const RowRef& row, std::size_t note) {
+    const NoteColumns& notes = row.block->notes;
+    const auto begin = static_cast<std::size_t>(notes.text_offsets[note]), end = static_cast<std::size_t>(notes.text_offsets[note + 1]);
+    tokenizer_.encode(std::string_view(notes.text).substr(begin, end - begin), encoding_);
+    const std::int64_t stored = notes.token_offsets[note + 1] - notes.token_offsets[note];
+    if (static_cast<std::int64_t>(encoding_.ids.size()) != stored)
+      fail(ErrorKind::data, "part {}, row {}: the text of a note gives {} tokens, the data set holds {} of it; run `tributary shards retokenize`",
+           row.place.part, row.place.row, encoding_.ids.size(), stored);
+    block_ = row.block.get();
+    note_ = note;
+  }
+
+  const Tokenizer& tokenizer_;
+  const RecordBlock* block_ = nullptr;
+  std::size_t note_ = 0;
+  Encoding encoding_;
+};
+
 }  // namespace
 
 std::int64_t sampled_negatives(const PairCounts& counts, double ratio) {
@@ -46,13 +81,15 @@ std::vector<RecordPair> pairs_of_record(const Task& task, std::size_t task_numbe
   std::vector<RecordPair> related, negatives;
   const auto [first, last] = range_of(entities.relation_offsets, own);
   for (std::size_t r = first; r < last; ++r)
-    if (entities.relation_task[r] == task_number) related.push_back({{entities.relation_head[r], entities.relation_tail[r]}, entities.relation_class[r]});
+    if (entities.relation_task[r] == task_number) related.push_back({{entities.relation_head[r], entities.relation_tail[r]}, entities.relation_class[r], 0});
   auto next = related.begin();
+  std::int64_t candidate = 0;
   for (const ConceptPair& pair : candidate_pairs(task, concept_types_of(block, own))) {
     if (next != related.end() && next->pair == pair)
-      ++next;
+      (next++)->candidate = candidate;
     else
-      negatives.push_back({pair, 0});
+      negatives.push_back({pair, 0, candidate});
+    ++candidate;
   }
   const std::size_t total = negatives.size();
   if (training) {
@@ -71,10 +108,12 @@ std::vector<RecordPair> pairs_of_record(const Task& task, std::size_t task_numbe
   return pairs;
 }
 
-MentionTensors make_mention_tensors(const std::vector<RowRef>& rows, const std::vector<KeptNote>& kept) {
-  std::vector<std::int64_t> token, record, concept_number, distinct, concept_record;
+MentionTensors make_mention_tensors(const std::vector<RowRef>& rows, const std::vector<KeptNote>& kept, const Tokenizer* ends_by) {
+  std::vector<std::int64_t> token, end, record, concept_number, distinct, concept_record;
   std::vector<bool> mentioned;
   MentionTensors out;
+  std::optional<TokenEnds> ends;
+  if (ends_by != nullptr) ends.emplace(*ends_by);
   auto note = kept.begin();
   for (std::size_t b = 0; b < rows.size(); ++b) {
     const EntityColumns& entities = rows[b].block->entities;
@@ -92,6 +131,7 @@ MentionTensors make_mention_tensors(const std::vector<RowRef>& rows, const std::
       // Of one place all concepts are kept or none: they have the same first token.
       if (m == first || place(m) != place(m - 1)) distinct.push_back(static_cast<std::int64_t>(token.size()));
       token.push_back(note->first + entities.mention_token[m]);
+      if (ends) end.push_back(note->first + std::min(note->tokens, ends->of(rows[b], m)));
       record.push_back(row);
       concept_number.push_back(entities.mention_concept[m] < 0 ? -1 : base + entities.mention_concept[m]);
     }
@@ -101,6 +141,7 @@ MentionTensors make_mention_tensors(const std::vector<RowRef>& rows, const std::
     if (number >= 0) mentioned[static_cast<std::size_t>(number)] = true;
   out.silent_concepts = std::count(mentioned.begin(), mentioned.end(), false);
   out.token = tensor_of(token);
+  if (ends) out.end = tensor_of(end);
   out.record = tensor_of(record);
   out.concept_number = tensor_of(concept_number);
   out.distinct = tensor_of(distinct);
@@ -110,7 +151,7 @@ MentionTensors make_mention_tensors(const std::vector<RowRef>& rows, const std::
 
 PairTensors make_pair_tensors(const Task& task, std::size_t task_number, const std::vector<RowRef>& rows, double ratio,
                               const std::optional<TrainingDraws>& training) {
-  std::vector<std::int64_t> head, tail, record, label, known;
+  std::vector<std::int64_t> head, tail, record, label, known, candidate;
   std::int64_t base = 0;
   for (std::size_t b = 0; b < rows.size(); ++b) {
     const bool valid = rows[b].block->labels[task_number].valid[static_cast<std::size_t>(rows[b].row)] != 0;
@@ -121,11 +162,12 @@ PairTensors make_pair_tensors(const Task& task, std::size_t task_number, const s
         record.push_back(static_cast<std::int64_t>(b));
         label.push_back(pair.label);
         known.push_back(valid ? 1 : 0);
+        candidate.push_back(pair.candidate);
       }
     }
     base += concepts_of(rows[b]);
   }
-  return {tensor_of(head), tensor_of(tail), tensor_of(record), tensor_of(label), tensor_of(known).to(at::kBool)};
+  return {tensor_of(head), tensor_of(tail), tensor_of(record), tensor_of(label), tensor_of(known).to(at::kBool), tensor_of(candidate)};
 }
 
 }  // namespace tributary

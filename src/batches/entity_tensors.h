@@ -7,6 +7,7 @@
 
 #include "batches/batch.h"
 #include "batches/row_reader.h"
+#include "ingest/tokenizer.h"
 #include "shards/entities.h"
 #include "shards/schema.h"
 
@@ -26,6 +27,7 @@ struct TrainingDraws {
 struct RecordPair {
   ConceptPair pair;
   std::uint16_t label = 0;
+  std::int64_t candidate = 0;  // its number among all candidates
 };
 [[nodiscard]] std::vector<RecordPair> pairs_of_record(const Task& task, std::size_t task_number, const RowRef& row, double ratio,
                                                       const std::optional<TrainingDraws>& training);
@@ -39,7 +41,9 @@ struct KeptNote {
 };
 
 // `kept`: in order of record and note. A mention whose first token is not in its record's sequence is dropped; its concept stays, if need be without mentions.
-[[nodiscard]] MentionTensors make_mention_tensors(const std::vector<RowRef>& rows, const std::vector<KeptNote>& kept);
+// `ends_by`: the data set's tokenizer, which makes the notes' tokens once more from their text to tell where mentions end; null: their ends stay undefined. A
+// mention that goes past the kept tokens ends with them. Throws: Error{data} when a text gives another number of tokens.
+[[nodiscard]] MentionTensors make_mention_tensors(const std::vector<RowRef>& rows, const std::vector<KeptNote>& kept, const Tokenizer* ends_by = nullptr);
 
 // Records whose label is not valid take part in evaluation alone, as pairs that are not known.
 [[nodiscard]] PairTensors make_pair_tensors(const Task& task, std::size_t task_number, const std::vector<RowRef>& rows, double ratio,

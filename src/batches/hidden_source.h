@@ -1,9 +1,8 @@
-// Where a leaf's token embeddings come from when the encoder does not run: a cache of what a frozen encoder made of every note.
+// Where a leaf's token embeddings come from when the encoder does not run: a cache of what a frozen encoder made of every note or
+// marked pair.
 #pragma once
 
 #include <ATen/ATen.h>
-
-#include <vector>
 
 #include "batches/batch.h"
 
@@ -13,8 +12,8 @@ namespace tributary {
 class HiddenSource {
  public:
   virtual ~HiddenSource() = default;
-  // The encoder's last hidden state of the windows of `notes`, which are those of the records `places`: packed, [tokens, d]. Throws: Error{data, io}.
-  [[nodiscard]] virtual at::Tensor hidden(const std::vector<RecordPlace>& places, const NoteTensors& notes) = 0;
+  // What NoteTensors::hidden is for the batch's windows. Throws: Error{data, io}.
+  [[nodiscard]] virtual at::Tensor hidden(const Batch& batch) = 0;
 };
 
 }  // namespace tributary

@@ -9,7 +9,7 @@ namespace {
 
 Batch make_batch(RowReader& reader, const Collator& collator, HiddenSource* hidden, const LeafPlan& leaf, const std::optional<TrainingDraws>& draws = {}) {
   Batch batch = collator.collate(reader.read(leaf), draws);
-  if (hidden != nullptr && batch.notes.documents() > 0) batch.notes.hidden = hidden->hidden(batch.places, batch.notes);
+  if (hidden != nullptr && batch.notes.windows() > 0) batch.notes.hidden = hidden->hidden(batch);
   return batch;
 }
 

@@ -1,6 +1,7 @@
 #include "batches/token_packing.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <queue>
@@ -48,6 +49,16 @@ std::int64_t encoder_tokens(const IndexRow& row, const TokenRules& rules) {
   if (notes == 1) return window_tokens(all == 1 ? capped(row.tokens) : longest, rules.windows);
   const std::int64_t others = std::min(static_cast<std::int64_t>(row.tokens) * notes / all, notes * longest) - longest;
   return window_tokens(longest, rules.windows) + std::max<std::int64_t>(0, others) + 2 * (notes - 1);
+}
+
+std::int64_t marked_pair_tokens(const IndexRow& row, const EntityCounts& entities, std::int64_t pairs, const TokenRules& rules) {
+  TokenRules whole = rules;  // the notes follow each other in one window
+  whole.windows.tokens = std::numeric_limits<std::int64_t>::max();
+  const std::int64_t kept = rules.notes_per_record > 0 ? std::min<std::int64_t>(row.notes, rules.notes_per_record) : row.notes;
+  const std::int64_t text = encoder_tokens(row, whole) - 2 * kept;
+  const std::int64_t mentions =
+      entities.concepts > 0 ? (2 * std::int64_t{entities.mentions} + entities.concepts - 1) / entities.concepts : 0;  // of two concepts
+  return pairs * std::min(rules.windows.tokens, text + 2 * mentions + 2);
 }
 
 std::vector<std::vector<std::size_t>> pack_by_tokens(const std::vector<std::int64_t>& tokens, std::int64_t budget) {

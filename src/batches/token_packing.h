@@ -19,6 +19,10 @@ struct TokenRules {
 // longer than a window; else near.
 [[nodiscard]] std::int64_t encoder_tokens(const IndexRow& row, const TokenRules& rules);
 
+// Tokens of a record's marked pairs (pair_sequences.h), `pairs` of them, as far as its index row tells: near, for how many mentions its concepts have is known
+// only in the mean.
+[[nodiscard]] std::int64_t marked_pair_tokens(const IndexRow& row, const EntityCounts& entities, std::int64_t pairs, const TokenRules& rules);
+
 // The fewest groups of nearly equal sums of `tokens` that keep to the budget; a record above it is a group of its own. Items ascend in a group, groups by their
 // first item. Source: Graham, "Bounds on multiprocessing timing anomalies" (SIAM J. Appl. Math. 1969): longest first, to the least loaded group.
 [[nodiscard]] std::vector<std::vector<std::size_t>> pack_by_tokens(const std::vector<std::int64_t>& tokens, std::int64_t budget);

@@ -55,13 +55,14 @@ class Merger {
  public:
   Merger(const WordCounts& words, const VocabularyTraining& training) : training_(training), prefix_(training.options.continuing_prefix) {
     for (const std::string& token : training.options.special_tokens) (void)number(token);
+    for (std::int64_t k = 1; k <= training.unused; ++k) (void)number("[unused" + std::to_string(k) + "]");
     const std::set<char32_t> alphabet = alphabet_of(words, training);
     for (const char32_t c : alphabet) (void)number(text_of(c));
     for (const char32_t c : alphabet)
       if ((unicode::traits(c) & unicode::punctuation) == 0) (void)number(prefix_ + text_of(c));  // punctuation never stands inside a word
     if (pieces_.size() > training.size)
-      fail(ErrorKind::configuration, "vocabulary: size {} is below the {} special tokens and characters that it holds; give at least {}", training.size,
-           pieces_.size(), pieces_.size());
+      fail(ErrorKind::configuration, "vocabulary: size {} is below the {} special or unused tokens and characters that it holds; give at least {}",
+           training.size, pieces_.size(), pieces_.size());
     for (const auto& [word, count] : words) add_word(word, count, alphabet);
   }
 

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -78,8 +79,9 @@ inline constexpr const char* loss_sums_name = "loss_sums";  // [tasks] double, d
 struct BlockList {
   std::vector<ParameterSpec> parameters;
   std::vector<BlockSpec> blocks;
-  std::vector<std::string> outputs;  // named tensors handed back for every leaf, detached: loss_sums, probability.*
-  std::vector<std::size_t> tasks;    // numbers of the schema's tasks that have a head, in order
+  std::vector<std::string> outputs;              // named tensors handed back for every leaf, detached: loss_sums, probability.*
+  std::vector<std::size_t> tasks;                // numbers of the schema's tasks that have a head, in order
+  std::optional<std::size_t> marked_pairs = {};  // the relation task whose marked pairs the encoder reads in place of the notes
 };
 
 }  // namespace tributary

@@ -11,10 +11,10 @@ namespace tributary {
 std::vector<Section> sections_of(ModelSettings& s) {
   return {
       {"model",
-       {{"family", &s.model.family, "model family", {"lm_hhda"}},
+       {{"family", &s.model.family, "model family; text_bert: relations alone, one marked sequence a pair", {"lm_hhda", "text_bert"}},
         {"mode",
          &s.model.mode,
-         "the sequence: hourly timeline of series, notes and static features; or tokens: those of the notes, with entities and relations",
+         "the sequence of lm_hhda: hourly timeline of series, notes and static features; or tokens: those of the notes, with entities and relations",
          {"timeline", "tokens"}},
         {"dropout", &s.model.dropout, "after every LSTM layer and before the heads", {}, 0, 0.95}}},
       {"text",
@@ -30,7 +30,8 @@ std::vector<Section> sections_of(ModelSettings& s) {
         {"dropout", &s.text.dropout, "inside the encoder", {}, 0, 0.95},
         {"freeze", &s.text.freeze,
          "what of the encoder stays as it is, in evaluation mode: none, all, or a number such as \"4\" for the embeddings and the first 4 layers"},
-        {"cache", &s.text.cache, "folder in which a frozen encoder's embeddings of all notes are kept and from which they are read; empty: the encoder runs"},
+        {"cache", &s.text.cache,
+         "folder in which a frozen encoder's embeddings of all notes, or of all marked pairs, are kept and from which they are read; empty: the encoder runs"},
         {"sentence", &s.text.sentence, "sentence embedding from tokens (eq 5)", {"mean"}},
         {"paragraph", &s.text.paragraph, "paragraph embedding from sentences", {"mean", "attention"}},
         {"document", &s.text.document, "document embedding from paragraphs", {"mean", "attention"}}}},

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "model/families/lm_hhda.h"
+#include "model/families/text_bert.h"
 
 namespace tributary {
 
@@ -11,7 +12,8 @@ BlockList build_model(const ModelSettings& settings, const Schema& schema, std::
       fail(ErrorKind::configuration, "model.mode: expected 'timeline' or 'tokens', found '{}'", settings.model.mode);
     return lm_hhda(settings, schema, vocabulary_size);
   }
-  fail(ErrorKind::configuration, "model.family: expected 'lm_hhda', found '{}'", settings.model.family);
+  if (settings.model.family == "text_bert") return text_bert(settings, schema, vocabulary_size);
+  fail(ErrorKind::configuration, "model.family: expected 'lm_hhda' or 'text_bert', found '{}'", settings.model.family);
 }
 
 void check_window(const ModelSettings& settings, std::int64_t window_tokens) {

@@ -42,12 +42,18 @@ FieldSelection fields_of(const Schema& schema, const DataConfig& config, const B
   fields.series = fields.series && read(BatchField::series);
   fields.tokens = fields.tokens && read(BatchField::notes);
   fields.images = fields.images && read(BatchField::image);
+  fields.text = fields.tokens && model.marked_pairs.has_value();
   return fields;
 }
 
-Collator make_collator(const DataSet& data, const DataConfig& config, const FieldSelection& fields) {
+Collator make_collator(const DataSet& data, const DataConfig& config, const FieldSelection& fields, const std::optional<std::size_t>& marked_pairs) {
   const bool text = data.catalogue.schema.notes;
-  return {data.catalogue.schema, data.catalogue.normalisation, text ? special_tokens(data.catalogue.vocabulary) : SpecialTokens{}, config, fields};
+  return {data.catalogue.schema,
+          data.catalogue.normalisation,
+          text ? special_tokens(data.catalogue.vocabulary) : SpecialTokens{},
+          config,
+          fields,
+          marked_pairs ? std::optional(pair_marking(data.catalogue, *marked_pairs)) : std::nullopt};
 }
 
 }  // namespace tributary

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "batches/collator.h"
@@ -32,9 +33,11 @@ struct DataSet {
 // Sources are not thread-safe: each thread that reads gets one of its own. Keeps a reference to `data`.
 [[nodiscard]] std::unique_ptr<RowSource> make_source(const DataSet& data, const FieldSelection& fields);
 
-// The columns that the settings keep and a block of the model reads.
+// The columns that the settings keep and a block of the model reads; the texts beside the tokens where it reads marked pairs.
 [[nodiscard]] FieldSelection fields_of(const Schema& schema, const DataConfig& config, const BlockList& model);
 
-[[nodiscard]] Collator make_collator(const DataSet& data, const DataConfig& config, const FieldSelection& fields);
+// `marked_pairs`: as BlockList::marked_pairs. Throws: Error{configuration, data} as Collator and pair_marking.
+[[nodiscard]] Collator make_collator(const DataSet& data, const DataConfig& config, const FieldSelection& fields,
+                                     const std::optional<std::size_t>& marked_pairs);
 
 }  // namespace tributary

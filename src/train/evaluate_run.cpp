@@ -154,9 +154,9 @@ std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Lo
   const auto made = agreed(world, [&] { return std::make_unique<Network>(settings.model, settings.data.window_tokens, data.catalogue); });
   const Network& network = *made;
   const LoadedTensors tensors = load_tensors(world, head, network.layout, std::nullopt);
-  const BatchPlan plan = agreed(world, [&] { return BatchPlan(data.index, data.catalogue.schema.tasks, plan_options(settings)); });
+  const BatchPlan plan = agreed(world, [&] { return BatchPlan(data.index, data.catalogue.schema.tasks, plan_options(settings, network.model)); });
   const FieldSelection fields = agreed(world, [&] { return fields_of(data.catalogue.schema, settings.data, network.model); });
-  const Collator collator = agreed(world, [&] { return make_collator(data, settings.data, fields); });
+  const Collator collator = agreed(world, [&] { return make_collator(data, settings.data, fields, network.model.marked_pairs); });
   const auto source = agreed(world, [&] { return make_source(data, fields); });
   const auto machines = gather_machines(world);
   const auto cache = open_note_cache(world, log, {settings, data, network, tensors.parameters, bits_depend_on(machines.front()), [&] { watchdog.alive(); }},

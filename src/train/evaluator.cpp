@@ -123,7 +123,7 @@ void TaskScores::append(const TaskScores& more) {
   pairs.insert(pairs.end(), more.pairs.begin(), more.pairs.end());
 }
 
-PlanOptions plan_options(const RunSettings& settings) {
+PlanOptions plan_options(const RunSettings& settings, const BlockList& model) {
   const DataConfig& data = settings.data;
   return {static_cast<std::uint64_t>(settings.train.seed),
           settings.train.global_batch,
@@ -131,7 +131,8 @@ PlanOptions plan_options(const RunSettings& settings) {
           data.window_blocks,
           settings.train.micro_batch_tokens,
           {data.notes_per_record, data.tokens_per_note, {data.window_tokens, data.window_stride}},
-          data.negatives};
+          data.negatives,
+          model.marked_pairs};
 }
 
 std::optional<double> total_loss(const std::vector<std::optional<double>>& task_losses, const BlockList& model, const Schema& schema,

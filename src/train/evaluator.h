@@ -37,7 +37,7 @@ struct Evaluation {
   std::optional<double> loss;                      // weighted sum of the task losses, as in training; on every rank
 };
 
-[[nodiscard]] PlanOptions plan_options(const RunSettings& settings);
+[[nodiscard]] PlanOptions plan_options(const RunSettings& settings, const BlockList& model);
 
 // Everything an evaluation reads. Keeps references.
 struct EvaluationTools {

@@ -1,5 +1,7 @@
 #include "train/note_cache.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cstring>
 #include <map>
@@ -9,6 +11,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "batches/pair_sequences.h"
 #include "checkpoint/serving/encoder_folder.h"
 #include "comm/agree.h"
 #include "model/families/encoder.h"
@@ -19,9 +22,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr FieldSelection tokens_only{
-    .statics = false, .series = false, .tokens = true, .text = false, .images = false, .entities = false};  // and labels, which a batch always has
-constexpr std::int64_t pack_tokens = 4096;                                                                  // encoded together while the cache is built
+constexpr std::int64_t pack_tokens = 4096;  // encoded together while the cache is built
+
+// What the sequences are made of, and labels, which a batch always has.
+FieldSelection fields_of_sequences(const BlockList& model) {
+  const bool pairs = model.marked_pairs.has_value();
+  return {.statics = false, .series = false, .tokens = true, .text = pairs, .images = false, .entities = pairs};
+}
+
+const char* name_of(const BlockList& model) { return model.marked_pairs ? "pair cache" : "note cache"; }
 
 struct SegmentName {
   int part = 0;
@@ -40,7 +49,9 @@ std::vector<SegmentName> all_segments(const Catalogue& catalogue) {
 std::string key_of(const NoteCacheInputs& in) {
   const DataConfig& data = in.settings.data;
   const Catalogue& catalogue = in.data.catalogue;
-  return sha256_hex(fmt::format("note cache 1\nencoder {}\ndata {}\ntokenizer {}\nwindows {} {}\nnotes {} {}\nfloat32\n{}\n",
+  const std::optional<std::size_t>& pairs = in.network.model.marked_pairs;
+  const std::string marked = pairs ? fmt::format("task {} marked {}\n", *pairs, fmt::join(marker_tokens(), " ")) : "";
+  return sha256_hex(fmt::format("{} 1\n{}encoder {}\ndata {}\ntokenizer {}\nwindows {} {}\nnotes {} {}\nfloat32\n{}\n", name_of(in.network.model), marked,
                                 encoder_digest(in.settings.model.text, in.network.layout, in.parameters), catalogue.content_digest, catalogue.tokenizer_digest,
                                 data.window_tokens, data.window_stride, data.notes_per_record, data.tokens_per_note, in.computed_with))
       .substr(0, 32);
@@ -53,8 +64,9 @@ class NoteEncoder {
       : in_(in),
         blocks_(encoder_blocks(in)),
         engine_(blocks_, in.network.layout),
-        source_(make_source(in.data, tokens_only)),
-        collator_(make_collator(in.data, in.settings.data, tokens_only)) {}
+        pairs_(in.network.model.marked_pairs.has_value()),
+        source_(make_source(in.data, fields_of_sequences(in.network.model))),
+        collator_(make_collator(in.data, in.settings.data, fields_of_sequences(in.network.model), in.network.model.marked_pairs)) {}
 
   [[nodiscard]] NoteSegment encode(const SegmentName& name) const {
     const Catalogue& catalogue = in_.data.catalogue;
@@ -66,8 +78,9 @@ class NoteEncoder {
     std::int64_t held = 0;
     for (std::int64_t row = 0; row < rows; ++row) {
       const RowRef reference{{name.part, first + row}, block, row};
-      const std::int64_t tokens = collator_.collate({reference}).notes.window_lengths.sum().item<std::int64_t>();
-      segment.offsets.push_back(segment.offsets.back() + tokens);
+      const NoteTensors own = collator_.collate({reference}).notes;
+      const auto tokens = own.window_lengths.sum().item<std::int64_t>();
+      segment.offsets.push_back(segment.offsets.back() + (pairs_ ? own.windows() : tokens));
       if (held > 0 && held + tokens > pack_tokens) run(pack, held, segment);
       pack.push_back(reference);
       held += tokens;
@@ -86,38 +99,61 @@ class NoteEncoder {
   void run(std::vector<RowRef>& pack, std::int64_t& held, NoteSegment& segment) const {
     if (held > 0) {
       const Batch batch = collator_.collate(pack);
-      const at::Tensor hidden = engine_.evaluate(in_.parameters, {LeafContext{}, &batch}).outputs.at(0).contiguous();
-      check(hidden.size(0) == held, "NoteEncoder: {} tokens came back of {}", hidden.size(0), held);
-      segment.values.insert(segment.values.end(), hidden.const_data_ptr<float>(), hidden.const_data_ptr<float>() + hidden.numel());
+      const std::int64_t windows = batch.notes.windows();
+      for (std::int64_t begin = 0, end = 0; begin < windows; begin = end) {
+        std::int64_t tokens = 0;
+        for (end = begin; end < windows; ++end) {
+          const auto next = batch.notes.window_lengths[end].item<std::int64_t>();
+          if (end > begin && tokens + next > pack_tokens) break;
+          tokens += next;
+        }
+        encode_windows(batch, begin, end, segment);
+      }
     }
     pack.clear();
     held = 0;
   }
 
+  // Windows [begin, end) of the batch: a record may have many more than a pack should hold.
+  void encode_windows(Batch batch, std::int64_t begin, std::int64_t end, NoteSegment& segment) const {
+    batch.notes.window_ids = batch.notes.window_ids.narrow(0, begin, end - begin);
+    batch.notes.window_lengths = batch.notes.window_lengths.narrow(0, begin, end - begin);
+    at::Tensor hidden = engine_.evaluate(in_.parameters, {LeafContext{}, &batch}).outputs.at(0);
+    check(hidden.size(0) == batch.notes.window_lengths.sum().item<std::int64_t>(), "NoteEncoder: {} tokens came back", hidden.size(0));
+    if (pairs_) hidden = hidden.index_select(0, first_rows(batch.notes.window_lengths));
+    hidden = hidden.contiguous();
+    segment.values.insert(segment.values.end(), hidden.const_data_ptr<float>(), hidden.const_data_ptr<float>() + hidden.numel());
+  }
+
   const NoteCacheInputs& in_;
   BlockList blocks_;
   Engine engine_;
+  bool pairs_;  // of each sequence the hidden state of [CLS] alone
   std::unique_ptr<RowSource> source_;
   Collator collator_;
 };
 
-class NoteCache : public HiddenSource {
+// The segments of a cache, opened at first use.
+class Segments {
  public:
-  NoteCache(fs::path folder, std::int64_t chunk_rows, std::int64_t width) : folder_(std::move(folder)), chunk_rows_(chunk_rows), width_(width) {}
+  Segments(fs::path folder, std::int64_t chunk_rows, std::int64_t width) : folder_(std::move(folder)), chunk_rows_(chunk_rows), width_(width) {}
 
-  at::Tensor hidden(const std::vector<RecordPlace>& places, const NoteTensors& notes) override {
-    const std::int64_t tokens = notes.window_lengths.sum().item<std::int64_t>();
-    at::Tensor result = at::empty({tokens, width_}, at::kFloat);
-    std::int64_t filled = 0;
-    for (const RecordPlace& place : places) {
-      const MappedSegment& segment = segment_of(place);
-      const std::int64_t row = place.row % chunk_rows_, count = segment.tokens(row);
-      if (filled + count > tokens) refuse(place, filled + count, tokens);
-      if (count > 0) std::memcpy(result.data_ptr<float>() + filled * width_, segment.values(row), static_cast<std::size_t>(count * width_) * sizeof(float));
-      filled += count;
-    }
-    if (filled != tokens) refuse(places.back(), filled, tokens);
-    return result;
+  struct Vectors {
+    const float* values;  // [count, width]
+    std::int64_t count;
+  };
+  [[nodiscard]] Vectors of(const RecordPlace& place) {
+    const MappedSegment& segment = segment_of(place);
+    return {segment.values(place.row % chunk_rows_), segment.tokens(place.row % chunk_rows_)};
+  }
+  [[nodiscard]] at::Tensor empty(std::int64_t count) const { return at::empty({count, width_}, at::kFloat); }
+  void copy(const float* values, std::int64_t count, const at::Tensor& into, std::int64_t row) const {
+    if (count > 0) std::memcpy(into.data_ptr<float>() + row * width_, values, static_cast<std::size_t>(count * width_) * sizeof(float));
+  }
+  [[nodiscard]] std::int64_t width() const { return width_; }
+  [[noreturn]] void refuse(const RecordPlace& place, std::int64_t found, std::int64_t expected, const char* what) const {
+    fail(ErrorKind::data, "{}: part {}, row {}: the cache holds {} {}, the leaf's records have {}; remove the folder, it is built anew", folder_.string(),
+         place.part, place.row, found, what, expected);
   }
 
  private:
@@ -127,14 +163,56 @@ class NoteCache : public HiddenSource {
     if (found == open_.end()) found = open_.try_emplace(name, folder_ / file_of({name.first, name.second})).first;
     return found->second;
   }
-  [[noreturn]] void refuse(const RecordPlace& place, std::int64_t found, std::int64_t tokens) const {
-    fail(ErrorKind::data, "{}: part {}, row {}: the cache holds {} tokens for the leaf's records, their notes have {}; remove the folder, it is built anew",
-         folder_.string(), place.part, place.row, found, tokens);
-  }
 
   fs::path folder_;
   std::int64_t chunk_rows_, width_;
   std::map<std::pair<int, std::int64_t>, MappedSegment> open_;
+};
+
+// Every token of the records' windows.
+class NoteCache : public HiddenSource {
+ public:
+  explicit NoteCache(Segments segments) : segments_(std::move(segments)) {}
+
+  at::Tensor hidden(const Batch& batch) override {
+    const auto tokens = batch.notes.window_lengths.sum().item<std::int64_t>();
+    const at::Tensor result = segments_.empty(tokens);
+    std::int64_t filled = 0;
+    for (const RecordPlace& place : batch.places) {
+      const auto [values, count] = segments_.of(place);
+      if (filled + count > tokens) segments_.refuse(place, filled + count, tokens, "tokens");
+      segments_.copy(values, count, result, filled);
+      filled += count;
+    }
+    if (filled != tokens) segments_.refuse(batch.places.back(), filled, tokens, "tokens");
+    return result;
+  }
+
+ private:
+  Segments segments_;
+};
+
+// A vector for each pair of the leaf, found by its number among the candidates of its record.
+class PairCache : public HiddenSource {
+ public:
+  PairCache(Segments segments, std::size_t task) : segments_(std::move(segments)), task_(task) {}
+
+  at::Tensor hidden(const Batch& batch) override {
+    const PairTensors& pairs = batch.pairs.at(task_);
+    const at::Tensor result = segments_.empty(pairs.record.size(0));
+    const std::int64_t *record = pairs.record.const_data_ptr<std::int64_t>(), *candidate = pairs.candidate.const_data_ptr<std::int64_t>();
+    for (std::int64_t p = 0; p < result.size(0); ++p) {
+      const RecordPlace& place = batch.places[static_cast<std::size_t>(record[p])];
+      const auto [values, count] = segments_.of(place);
+      if (candidate[p] >= count) segments_.refuse(place, count, candidate[p] + 1, "pairs or more");
+      segments_.copy(values + candidate[p] * segments_.width(), 1, result, p);
+    }
+    return result;
+  }
+
+ private:
+  Segments segments_;
+  std::size_t task_;
 };
 
 // Numbers of the segments that lack or are damaged, found by all ranks together.
@@ -179,8 +257,11 @@ std::unique_ptr<HiddenSource> open_note_cache(const Communicator& comm, const Lo
       if (inputs.alive) inputs.alive();
     }
   });
-  log.once("note cache {}: {} segments, {} of them encoded now in {:.1f} s", folder.string(), names.size(), faulty.size(), watch.elapsed_s());
-  return std::make_unique<NoteCache>(folder, inputs.data.catalogue.chunk_rows, inputs.settings.model.text.width);
+  log.once("{} {}: {} segments, {} of them encoded now in {:.1f} s", name_of(inputs.network.model), folder.string(), names.size(), faulty.size(),
+           watch.elapsed_s());
+  Segments segments(folder, inputs.data.catalogue.chunk_rows, inputs.settings.model.text.width);
+  if (const auto& task = inputs.network.model.marked_pairs) return std::make_unique<PairCache>(std::move(segments), *task);
+  return std::make_unique<NoteCache>(std::move(segments));
 }
 
 }  // namespace tributary

@@ -1,8 +1,9 @@
-// text.cache: every note encoded once by a frozen encoder and kept in files, so that training reads embeddings in place of running the encoder.
+// text.cache: every note encoded once by a frozen encoder and kept in files, so that training reads embeddings in place of running the encoder. A model that
+// reads marked pairs has there, of each candidate pair of each record, the hidden state of its sequence's [CLS].
 // A sequence's hidden state depends on that sequence alone, bit for bit, whatever it is packed with; so what is read equals what would be computed.
 //
 // <text.cache>/<key>/part-00000-segment-000000: the hidden states of the rows of one chunk of a part. The key is a digest over all that decides the values:
-// encoder, data, tokenizer, windows, precision, instruction set. A segment appears under its name whole, so a build that was cut off goes on.
+// encoder, data, tokenizer, windows or markers, precision, instruction set. A segment appears under its name whole, so a build that was cut off goes on.
 #pragma once
 
 #include <ATen/ATen.h>

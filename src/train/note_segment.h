@@ -1,5 +1,5 @@
 // One file of the note cache: hidden states of consecutive rows. Layout, little-endian: "TRIBNOTE", u32 version, u32 width d, i64 first row, i64 rows n,
-// i64 offsets [n + 1] in tokens, zeros up to a multiple of 64 bytes, float32 [tokens, d], SHA-256 of all before it.
+// i64 offsets [n + 1] in tokens (of marked pairs: in pairs), zeros up to a multiple of 64 bytes, float32 [tokens, d], SHA-256 of all before it.
 #pragma once
 
 #include <cstdint>

@@ -45,9 +45,9 @@ class Trainer {
         watchdog_(watchdog),
         data_(std::move(data)),
         network_(settings_.model, settings_.data.window_tokens, data_.catalogue),
-        plan_(data_.index, data_.catalogue.schema.tasks, plan_options(settings_)),
+        plan_(data_.index, data_.catalogue.schema.tasks, plan_options(settings_, network_.model)),
         fields_(fields_of(data_.catalogue.schema, settings_.data, network_.model)),
-        collator_(make_collator(data_, settings_.data, fields_)),
+        collator_(make_collator(data_, settings_.data, fields_, network_.model.marked_pairs)),
         tree_(world, network_.layout, reduction_of(settings_)) {
     if (data_.index.rows(Split::train) == 0)
       fail(ErrorKind::data, "{}: the training split has no records; build the shards with another split.salt or more records", settings_.data.shards);

@@ -133,9 +133,10 @@ std::string add_encoder(BlockList& list, const TextConfig& text, std::int64_t vo
   return hidden;
 }
 
+at::Tensor first_rows(const at::Tensor& window_lengths) { return window_lengths.cumsum(0) - window_lengths; }
+
 at::Tensor packed_rows(const at::Tensor& window_lengths, std::int64_t window_tokens, const at::Tensor& positions) {
-  const at::Tensor first = window_lengths.cumsum(0) - window_lengths;  // [W] row of each window's first token
-  return first.index_select(0, positions.div(window_tokens, "floor")) + positions.remainder(window_tokens);
+  return first_rows(window_lengths).index_select(0, positions.div(window_tokens, "floor")) + positions.remainder(window_tokens);
 }
 
 }  // namespace tributary

@@ -12,6 +12,9 @@ namespace tributary {
 // Adds the encoder's blocks; returns the name of the last hidden state. Parameters: `encoder.` and the stock BERT names.
 [[nodiscard]] std::string add_encoder(BlockList& list, const TextConfig& text, std::int64_t vocabulary_size);
 
+// Row in the packed hidden state of each window's first token. [W] -> [W], int64
+[[nodiscard]] at::Tensor first_rows(const at::Tensor& window_lengths);
+
 // Row in the packed hidden state of each flat position w * L + i. window_lengths [W], positions [...] -> [...], int64
 [[nodiscard]] at::Tensor packed_rows(const at::Tensor& window_lengths, std::int64_t window_tokens, const at::Tensor& positions);
 

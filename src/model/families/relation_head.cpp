@@ -37,6 +37,12 @@ std::string add_concepts(BlockList& list, const SequenceLayout& layout, const Fu
 
 }  // namespace
 
+std::vector<at::Tensor> relation_outcome(const at::Tensor& logits, const TaskHead& head, const BlockInput& in) {
+  const LabelTensors& labels = in.batch.labels[head.task];
+  const at::Tensor sum = loss_sum(TaskKind::relation, head.loss, logits, labels.value, labels.valid);
+  return {sum * loss_factor(head, in.context), sum.detach().to(at::kDouble).view({1}), probabilities(TaskKind::relation, head.loss.kind, logits)};
+}
+
 void add_relation_head(BlockList& list, const ModelSettings& settings, const Task& task, const TaskHead& head, const SequenceLayout& layout,
                        const FusedNames& fused, const HeadNames& gives) {
   const std::string concepts = add_concepts(list, layout, fused);
@@ -53,13 +59,10 @@ void add_relation_head(BlockList& list, const ModelSettings& settings, const Tas
   const LinearLayer out = add_linear(draft, "relation.out", width, task.output_width());
   add_block(list, std::move(draft), [=, dropout = settings.model.dropout](const BlockInput& in) -> std::vector<at::Tensor> {
     const PairTensors& pairs = in.batch.pairs[head.task];
-    const LabelTensors& labels = in.batch.labels[head.task];
     const at::Tensor first = in.taken[0].index_select(0, pairs.head), second = in.taken[0].index_select(0, pairs.tail);
     at::Tensor g = at::cat({first, second, first * second}, 1);  // [P, 3 (D + E)]
     for (std::size_t i = 0; i < layers.size(); ++i) g = ops::dropout(at::relu(layers[i](g, in)), dropout, in.draw_key(i), in.context.training);
-    const at::Tensor logits = out(g, in);
-    const at::Tensor sum = loss_sum(TaskKind::relation, head.loss, logits, labels.value, labels.valid);
-    return {sum * loss_factor(head, in.context), sum.detach().to(at::kDouble).view({1}), probabilities(TaskKind::relation, head.loss.kind, logits)};
+    return relation_outcome(out(g, in), head, in);
   });
 }
 

@@ -13,4 +13,7 @@ namespace tributary {
 void add_relation_head(BlockList& list, const ModelSettings& settings, const Task& task, const TaskHead& head, const SequenceLayout& layout,
                        const FusedNames& fused, const HeadNames& gives);
 
+// What a relation block gives: its part of the loss, the loss sum, the probabilities. logits [P, classes] of the task of `head`.
+[[nodiscard]] std::vector<at::Tensor> relation_outcome(const at::Tensor& logits, const TaskHead& head, const BlockInput& in);
+
 }  // namespace tributary

@@ -53,6 +53,19 @@ TEST(VocabularyTrainer, holds_the_frequent_characters_and_leaves_out_words_with_
   EXPECT_TRUE(std::none_of(vocabulary.begin(), vocabulary.end(), [](const std::string& piece) { return piece.find("\u03b2") != std::string::npos; }));
 }
 
+TEST(VocabularyTrainer, holds_unused_tokens_behind_the_special_ones_where_they_are_asked_for) {
+  VocabularyTraining training;
+  training.unused = 2;
+  training.size = characters + 2;
+  const auto vocabulary = train_vocabulary({{"hug", 10}}, training);
+  EXPECT_EQ((std::vector<std::string>(vocabulary.begin() + 4, vocabulary.begin() + 8)), (std::vector<std::string>{"[MASK]", "[unused1]", "[unused2]", "!"}));
+  EXPECT_EQ(vocabulary.size(), characters + 2U);
+  const auto tokenizer = make_tokenizer(vocabulary);
+  const std::vector<std::int32_t> ids = tokenizer->encode("[unused1] [UNUSED2]").ids;
+  EXPECT_TRUE(std::none_of(ids.begin(), ids.end(), [](std::int32_t id) { return id == 5 || id == 6; })) << "no text gives them";
+  EXPECT_GT(ids.size(), 10U);
+}
+
 TEST(VocabularyTrainer, gives_a_vocabulary_that_spells_its_words) {
   WordCounts words;
   for (int i = 0; i < 500; ++i) words["word" + std::to_string(i * i)] = 1 + i % 7;

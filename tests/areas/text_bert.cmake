@@ -1,0 +1,2 @@
+add_script_test(golden.text_bert golden/peer_text_bert.py PROCESSORS 1 LABELS peers)
+add_script_test(train.text_bert_has_equal_bits_on_1_to_4_ranks_and_from_its_cache train/text_bert.py PROCESSORS 4)
