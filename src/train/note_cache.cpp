@@ -120,6 +120,7 @@ class NoteEncoder {
     batch.notes.window_lengths = batch.notes.window_lengths.narrow(0, begin, end - begin);
     at::Tensor hidden = engine_.evaluate(in_.parameters, {LeafContext{}, &batch}).outputs.at(0);
     check(hidden.size(0) == batch.notes.window_lengths.sum().item<std::int64_t>(), "NoteEncoder: {} tokens came back", hidden.size(0));
+    if (in_.alive) in_.alive();  // a segment of pairs may take minutes
     if (pairs_) hidden = hidden.index_select(0, first_rows(batch.notes.window_lengths));
     hidden = hidden.contiguous();
     segment.values.insert(segment.values.end(), hidden.const_data_ptr<float>(), hidden.const_data_ptr<float>() + hidden.numel());

@@ -27,7 +27,7 @@ struct NoteCacheInputs {
   const Network& network;
   const at::Tensor& parameters;  // the arena
   std::string computed_with;     // library and processor, on which the bits depend
-  std::function<void()> alive;   // called after each segment
+  std::function<void()> alive;   // called after each segment and each pack of it
 };
 
 enum class CacheBuild {

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tempfile
 
+import h5py
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fault"))
 from runs import BINARY, Run, expect_equal, make_shards  # noqa: E402
 
@@ -15,6 +17,13 @@ FROZEN = ("train.steps=12", "text.freeze=all", "text.layers=2")
 def segments(cache):
     (folder,) = [entry for entry in cache.iterdir() if entry.is_dir()]
     return sorted(folder.iterdir())
+
+
+def tokens_of_records(shards):
+    """Tokens of each record's notes, as the index says."""
+    for path in shards.glob("part-*.h5"):
+        with h5py.File(path) as part:
+            yield from part["/index/tokens"][:]
 
 
 def encoded(run):
@@ -71,6 +80,17 @@ def main():
         assert encoded(other) == len(files) and len(list((folder / "cache").iterdir())) == 2
         refused = Run(folder, "refused", shards)
         assert refused.train(1, "train.steps=1", cache) == 64 and "text.cache needs text.freeze" in refused.log(), refused.log()
+
+        # a record of more tokens than are encoded together
+        (folder / "long").mkdir()
+        long = make_shards(folder / "long", 24, "--note-words", "1200", "--notes-per-record", "4")
+        whole, parts = Run(folder, "whole", long), Run(folder, "parts", long)
+        settings = ("train.steps=1", "train.global_batch=8", "text.freeze=all")
+        assert whole.train(1, *settings) == 0, whole.log()
+        assert parts.train(2, *settings, f"text.cache={folder / 'long-cache'}") == 0, parts.log()
+        expect_equal(parts, whole, 1)
+        longest = max(tokens_of_records(long))
+        assert longest > 4096, longest
         record = json.loads((three.folder / "run.json").read_text())
         assert record["configuration_digest"] == json.loads((off.folder / "run.json").read_text())["configuration_digest"]
 

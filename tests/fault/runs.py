@@ -43,9 +43,9 @@ every = 4
 """
 
 
-def make_shards(folder: pathlib.Path, records: int) -> pathlib.Path:
+def make_shards(folder: pathlib.Path, records: int, *options: str) -> pathlib.Path:
     shards = folder / "shards"
-    done = subprocess.run([BINARY, "shards", "synth", "--out", str(shards), "--records", str(records), "--parts", "3", "--note-words", "20"], capture_output=True, text=True)
+    done = subprocess.run([BINARY, "shards", "synth", "--out", str(shards), "--records", str(records), "--parts", "3", *(options or ("--note-words", "20"))], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return shards
 
