@@ -1,2 +1,6 @@
 add_script_test(golden.text_bert golden/peer_text_bert.py PROCESSORS 1 LABELS peers)
 add_script_test(train.text_bert_has_equal_bits_on_1_to_4_ranks_and_from_its_cache train/text_bert.py PROCESSORS 4)
+add_executable(write_pairs "${CMAKE_CURRENT_SOURCE_DIR}/support/write_pairs.cpp")
+target_link_libraries(write_pairs PRIVATE tributary_train)
+tributary_torch(write_pairs)
+add_script_test(batches.marked_pairs_of_bc5cdr_equal_a_second_writing train/peer_marked_pairs.py LABELS peers ARGS $<TARGET_FILE:write_pairs> PROCESSORS 1)
