@@ -15,7 +15,7 @@ void print_summary(const std::vector<TaskMetrics>& metrics) {
   constexpr std::array<std::string_view, 8> told{"auroc", "auprc", "f1", "f1_micro", "f1_macro", "log_loss", "mae", "rmse"};
   for (const TaskMetrics& task : metrics) {
     for (const auto& [name, value] : task.values) {
-      if (std::find(told.begin(), told.end(), name) == told.end()) continue;
+      if (task.kind != TaskKind::masked_token && std::find(told.begin(), told.end(), name) == told.end()) continue;
       const auto prior = std::find_if(task.class_prior.begin(), task.class_prior.end(),
                                       [&, wanted = std::string_view(name)](const auto& entry) { return entry.first == wanted; });
       fmt::print("{:<24} {:>8} {:>18} {:>10} {:>12}\n", task.task, task.records, name, shown(value),
@@ -38,7 +38,8 @@ void add_evaluate(CLI::App& root, const Session& session) {
   command->add_option("--checkpoint", options->checkpoint, "checkpoint, or a run directory (then its newest)")->required();
   command->add_option("--shards", options->shards, "directory of the data set")->required();
   command->add_option("--split", *split, "train, validation, test or all")->check(CLI::IsMember({"train", "validation", "test", "all"}))->capture_default_str();
-  command->add_option("--out", options->out, "directory for metrics.json and predictions.csv")->required();
+  command->add_option("--out", options->out, "directory for metrics.json and predictions.csv (without masked tokens, which would give the notes away)")
+      ->required();
   command->footer("Example:\n  mpirun -n 2 tributary evaluate --checkpoint runs/a/best --shards runs/shards --split test --out runs/a/test");
   command->callback([&session, options, split] {
     options->split = split_named(*split);

@@ -95,7 +95,7 @@ Json config_json(const CheckpointHead& head, RunSettings& settings, const BlockL
           {"parameters", layout.trainable_count()},
           {"vocabulary_size", head.catalogue.vocabulary.size()},
           {"architecture", Json::parse(architecture.to_json())},
-          {"tasks", tasks_json(head.catalogue.schema, model.tasks, stored_thresholds(head.manifest))},
+          {"tasks", tasks_json(schema_of_model(settings.model, head.catalogue.schema), model.tasks, stored_thresholds(head.manifest))},
           {"checkpoint_digest", head.manifest.content_digest()},
           {"data_digest", head.catalogue.content_digest}};
 }
@@ -120,8 +120,9 @@ std::string metrics_text(const CheckpointHead& head, const Options& options) {
 
 std::string card(const CheckpointHead& head, const Options& options, const RunSettings& settings, const BlockList& model, const ParameterLayout& layout) {
   const Catalogue& catalogue = head.catalogue;
+  const Schema schema = schema_of_model(settings.model, catalogue.schema);
   std::string tasks;
-  for (const std::size_t t : model.tasks) tasks += fmt::format("- `{}` ({})\n", catalogue.schema.tasks[t].name, name_of(catalogue.schema.tasks[t].kind));
+  for (const std::size_t t : model.tasks) tasks += fmt::format("- `{}` ({})\n", schema.tasks[t].name, name_of(schema.tasks[t].kind));
   return fmt::format(
       "# Model card\n\n"
       "Family `{}`, {} trainable parameters, trained for {} steps with Tributary {}.\n\n"
@@ -130,7 +131,8 @@ std::string card(const CheckpointHead& head, const Options& options, const RunSe
       "## Metrics\n{}\n"
       "## Use\n"
       "`model.safetensors` holds the weights, `config.json` the architecture, `preprocessing.json` what is done to a record first; "
-      "`encoder/`, where there is one, opens with `AutoModel` of transformers. The model was fitted to the data\n"
+      "`encoder/`, where there is one, opens with `AutoModel` of transformers, that of family `text_mlm` with `AutoModelForMaskedLM` too. The model was fitted "
+      "to the data\n"
       "named above; on other patients, hospitals or coding habits it must be evaluated anew. Not a medical device; not for decisions about patients.\n",
       settings.model.model.family, layout.trainable_count(), head.state.step, head.manifest.program, tasks, catalogue.origin, catalogue.rows(Split::train),
       catalogue.rows(Split::validation), catalogue.rows(Split::test), catalogue.content_digest, metrics_text(head, options));

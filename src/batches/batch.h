@@ -30,6 +30,8 @@ struct NoteTensors {
   at::Tensor document_record;     // [D] int64, row in the leaf
   at::Tensor document_hour;       // [D] int64
   at::Tensor record_tokens;       // [B] int64, n_b: tokens of the record's sequence, its notes one after the other; the N tokens stand in this order
+  at::Tensor masked_position;     // [M] int64, into the flattened [W * L]: tokens to be told by the model, in the order of the N; undefined without masking
+  at::Tensor masked_token;        // [M] int64, which they were; window_ids has what stands in their place
   at::Tensor
       hidden;  // [sum of window_lengths, d] the encoder's last hidden state, from a cache; of marked pairs [W, d], that of [CLS]; undefined: the encoder runs
   [[nodiscard]] std::int64_t windows() const { return window_lengths.defined() ? window_lengths.size(0) : 0; }
@@ -58,8 +60,8 @@ struct PairTensors {
 };
 
 struct LabelTensors {
-  at::Tensor value;  // [B, label_width] float; relation: [P, 1], class of each pair
-  at::Tensor valid;  // [B] bool; relation: [P]
+  at::Tensor value;  // [B, label_width] float; relation: [P, 1], class of each pair; masked_token: [M, 1], the token
+  at::Tensor valid;  // [B] bool; relation: [P]; masked_token: [M]
 };
 
 struct Batch {

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/key.h"
 #include "batches/entity_tensors.h"
+#include "shards/task_kinds.h"
 
 namespace tributary {
 namespace {
@@ -127,6 +128,7 @@ void BatchPlan::count_labels(const RecordPlace& place, std::vector<std::int64_t>
   const std::uint64_t valid = index_.at(place).labels_valid;
   std::size_t relation = 0;
   for (std::size_t task = 0; task < tasks_.size(); ++task) {
+    if (!is_stored(tasks_[task].kind)) continue;
     const bool pairs = tasks_[task].kind == TaskKind::relation, counted = (valid >> task & 1U) != 0;
     if (pairs && counted) counts[task] += index_.pairs(place, relation).related + sampled_negatives(index_.pairs(place, relation), options_.negatives);
     if (!pairs && counted) counts[task] += tasks_[task].label_width();

@@ -47,7 +47,8 @@ struct StepPlan {
   std::int64_t step = 0;  // optimizer steps before this one, over all epochs: the cursor
   std::int64_t epoch = 0;
   std::int64_t leaves = 0;                 // M of this step, >= 1
-  std::vector<std::int64_t> label_counts;  // [tasks] global number of valid labels (multilabel: of (record, label) cells; relation: of pairs)
+  std::vector<std::int64_t> label_counts;  // [tasks] global number of valid labels (multilabel: of (record, label) cells; relation: of pairs); masked_token: 0,
+                                           // for those are counted with the batches
   std::int64_t records = 0;                // global
 };
 

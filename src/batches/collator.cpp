@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "shards/task_kinds.h"
 
 namespace tributary {
 namespace {
@@ -115,12 +116,14 @@ Collator::Scale Collator::scale_of(const std::vector<ChannelStatistics>& statist
 }
 
 Collator::Collator(Schema schema, const Normalisation& normalisation, const SpecialTokens& special, const DataConfig& config, const FieldSelection& read,
-                   std::optional<PairMarking> marking)
+                   std::optional<PairMarking> marking, std::optional<MaskingRule> masking)
     : schema_(std::move(schema)),
       special_(special),
       config_(config),
       marking_(std::move(marking)),
       statics_(scale_of(normalisation.statics)),
+      masking_(std::move(masking)),
+      stored_tasks_(std::count_if(schema_.tasks.begin(), schema_.tasks.end(), [](const Task& task) { return is_stored(task.kind); })),
       fields_(both(fields_to_read(schema_, config), read)),
       reads_images_(read.images),
       kept_(kept_modalities(config.leave_out)) {
@@ -128,6 +131,8 @@ Collator::Collator(Schema schema, const Normalisation& normalisation, const Spec
     fail(ErrorKind::configuration, "data.imputation = '{}'; allowed: carry_forward, mean", config.imputation);
   }
   check_settings(config);
+  check(masking_.has_value() == (stored_tasks_ < static_cast<std::int64_t>(schema_.tasks.size())),
+        "Collator: a masking rule and a task of masked tokens go together");
   bool fits = normalisation.statics.size() == schema_.statics.size() && normalisation.series.size() == schema_.series.size();
   for (std::size_t g = 0; fits && g < schema_.series.size(); ++g) {
     fits = normalisation.series[g].size() == schema_.series[g].channels.size();
@@ -171,7 +176,7 @@ void Collator::check_rows(const std::vector<RowRef>& rows) const {
       if (fields_.tokens) require(entities.mention_token.size(), static_cast<std::int64_t>(entities.mention_note.size()), "tokens of mentions", row);
     }
     if (fields_.images) require(block.images.size(), block.rows * schema_.image.size(), "image", row);
-    require(block.labels.size(), static_cast<std::int64_t>(schema_.tasks.size()), "labels", row);
+    require(block.labels.size(), stored_tasks_, "labels", row);
   }
 }
 
@@ -225,8 +230,27 @@ void Collator::collate_statics(const std::vector<RowRef>& rows, Batch& batch) co
   }
 }
 
-NoteTensors Collator::collate_notes(const std::vector<RowRef>& rows, std::vector<KeptNote>& kept) const {
+// masked: one a note, or none where nothing is masked.
+NoteTensors Collator::note_tensors(std::vector<NoteSpan> spans, const std::vector<MaskedNote>& masked) const {
+  std::vector<std::int64_t> number, token;  // of the tokens to be told: which of the leaf's N, and what it is
+  std::int64_t before = 0;
+  for (std::size_t s = 0; s < masked.size(); before += spans[s].tokens, ++s) {
+    for (const std::int64_t place : masked[s].targets) {
+      number.push_back(before + place);
+      token.push_back(spans[s].ids[place]);
+    }
+    spans[s].ids = masked[s].shown.data();
+  }
+  NoteTensors out = make_note_tensors(spans, {config_.window_tokens, config_.window_stride}, special_);
+  if (!masking_) return out;
+  out.masked_position = out.token_position.index_select(0, at::tensor(number, at::kLong));
+  out.masked_token = at::tensor(token, at::kLong);
+  return out;
+}
+
+NoteTensors Collator::collate_notes(const std::vector<RowRef>& rows, const std::optional<TrainingDraws>& training, std::vector<KeptNote>& kept) const {
   std::vector<NoteSpan> spans;
+  std::vector<MaskedNote> masked;
   at::Tensor record_tokens = at::zeros({static_cast<std::int64_t>(rows.size())}, at::kLong);
   for (std::size_t b = 0; b < rows.size(); ++b) {
     if (!schema_.notes || !holds(rows[b], has_notes)) continue;
@@ -246,9 +270,11 @@ NoteTensors Collator::collate_notes(const std::vector<RowRef>& rows, std::vector
       sequence += tokens;
       spans.push_back({notes.token_ids.data() + begin, notes.token_marks.data() + begin, tokens, static_cast<std::int64_t>(b),
                        std::clamp<std::int64_t>(notes.hour[note], 0, last_hour)});
+      const std::span<const std::int32_t> ids(spans.back().ids, static_cast<std::size_t>(tokens));
+      if (masking_) masked.push_back(mask_note(*masking_, masking_key(training, rows[b].place), kept.back().first, ids));
     }
   }
-  NoteTensors out = make_note_tensors(spans, {config_.window_tokens, config_.window_stride}, special_);
+  NoteTensors out = note_tensors(std::move(spans), masked);
   out.record_tokens = record_tokens;
   return out;
 }
@@ -272,6 +298,18 @@ at::Tensor Collator::collate_images(const std::vector<RowRef>& rows) const {
 void Collator::collate_pairs(const std::vector<RowRef>& rows, std::size_t task, const std::optional<TrainingDraws>& training, Batch& batch) const {
   const PairTensors& pairs = batch.pairs.emplace_back(make_pair_tensors(schema_.tasks[task], task, rows, config_.negatives, training));
   batch.labels.push_back({pairs.label.to(at::kFloat).unsqueeze(1), pairs.known});
+}
+
+void Collator::collate_task(const std::vector<RowRef>& rows, std::size_t task, const std::optional<TrainingDraws>& training, Batch& batch) const {
+  const TaskKind kind = schema_.tasks[task].kind;
+  if (kind == TaskKind::relation) return collate_pairs(rows, task, training, batch);
+  batch.pairs.emplace_back();
+  if (kind == TaskKind::masked_token) {
+    const at::Tensor& token = batch.notes.masked_token;
+    batch.labels.push_back({token.to(at::kFloat).unsqueeze(1), at::ones({token.size(0)}, at::kBool)});  // exact: no vocabulary has 2^24 tokens
+  } else {
+    batch.labels.push_back(collate_labels(rows, task));
+  }
 }
 
 LabelTensors Collator::collate_labels(const std::vector<RowRef>& rows, std::size_t task) const {
@@ -308,17 +346,10 @@ Batch Collator::collate(const std::vector<RowRef>& rows, const std::optional<Tra
   for (std::size_t group = 0; group < schema_.series.size(); ++group) batch.series.push_back(collate_series(rows, group));
   collate_statics(rows, batch);
   std::vector<KeptNote> kept;
-  batch.notes = collate_notes(rows, kept);
+  batch.notes = collate_notes(rows, training, kept);
   if (fields_.entities) batch.mentions = make_mention_tensors(rows, kept, marking_ ? marking_->tokenizer.get() : nullptr);
   batch.image = collate_images(rows);
-  for (std::size_t task = 0; task < schema_.tasks.size(); ++task) {
-    if (schema_.tasks[task].kind == TaskKind::relation) {
-      collate_pairs(rows, task, training, batch);
-    } else {
-      batch.labels.push_back(collate_labels(rows, task));
-      batch.pairs.emplace_back();
-    }
-  }
+  for (std::size_t task = 0; task < schema_.tasks.size(); ++task) collate_task(rows, task, training, batch);
   if (marking_) {
     const at::Tensor record_tokens = batch.notes.record_tokens;
     batch.notes = make_pair_sequences(rows, kept, batch.mentions, batch.pairs[marking_->task], marking_->markers, config_.window_tokens, special_);

@@ -7,6 +7,7 @@
 #include "batches/batch.h"
 #include "batches/data_config.h"
 #include "batches/entity_tensors.h"
+#include "batches/masking.h"
 #include "batches/note_windows.h"
 #include "batches/pair_sequences.h"
 #include "batches/row_reader.h"
@@ -30,13 +31,13 @@ class Collator {
   // `read`: the columns that the blocks hold. Series, static values and notes that are not read are filled as absent ones, images are left undefined;
   // `presence` says in any case what the record has.
   // `marking`: the windows are the marked pairs of its task, in their order, in place of those of the notes; the columns of text must be read.
+  // `schema`: that of the blocks, behind whose tasks may stand one of masked tokens, made by `masking`.
   // Throws: Error{configuration} naming the key; Error{data} when the normalisation does not fit the schema.
   Collator(Schema schema, const Normalisation& normalisation, const SpecialTokens& special, const DataConfig& config, const FieldSelection& read = {},
-           std::optional<PairMarking> marking = {});
+           std::optional<PairMarking> marking = {}, std::optional<MaskingRule> masking = {});
 
-  // `training`: what the draws of a training step are keyed by; without it nothing is drawn, as in evaluation. Concepts and relations are labels: they are
-  // needed whatever is read or left out, mentions come with the tokens.
-  // Throws: Error{data} when a block's columns do not fit the schema (part, row).
+  // `training`: what the draws of a training step are keyed by; without it, in evaluation, only masked tokens are drawn. Concepts and relations are labels:
+  // they are needed whatever is read or left out, mentions come with the tokens. Throws: Error{data} when a block's columns do not fit the schema (part, row).
   [[nodiscard]] Batch collate(const std::vector<RowRef>& rows, const std::optional<TrainingDraws>& training = {}) const;
 
  private:
@@ -50,8 +51,10 @@ class Collator {
   [[nodiscard]] SeriesTensors collate_series(const std::vector<RowRef>& rows, std::size_t group) const;
   void collate_statics(const std::vector<RowRef>& rows, Batch& batch) const;
   void collate_presence(const std::vector<RowRef>& rows, Batch& batch) const;
-  [[nodiscard]] NoteTensors collate_notes(const std::vector<RowRef>& rows, std::vector<KeptNote>& kept) const;
+  [[nodiscard]] NoteTensors collate_notes(const std::vector<RowRef>& rows, const std::optional<TrainingDraws>& training, std::vector<KeptNote>& kept) const;
+  [[nodiscard]] NoteTensors note_tensors(std::vector<NoteSpan> spans, const std::vector<MaskedNote>& masked) const;
   [[nodiscard]] at::Tensor collate_images(const std::vector<RowRef>& rows) const;
+  void collate_task(const std::vector<RowRef>& rows, std::size_t task, const std::optional<TrainingDraws>& training, Batch& batch) const;
   void collate_pairs(const std::vector<RowRef>& rows, std::size_t task, const std::optional<TrainingDraws>& training, Batch& batch) const;
   [[nodiscard]] LabelTensors collate_labels(const std::vector<RowRef>& rows, std::size_t task) const;
 
@@ -61,6 +64,8 @@ class Collator {
   std::optional<PairMarking> marking_;
   Scale statics_;
   std::vector<Scale> series_;
+  std::optional<MaskingRule> masking_;
+  std::int64_t stored_tasks_ = 0;
   FieldSelection fields_;  // both wanted by the settings and read
   bool reads_images_;
   unsigned kept_ = 0;  // Presence bits that are not left out

@@ -16,6 +16,7 @@ struct DataConfig {
   std::int64_t notes_per_record = 0;
   std::int64_t tokens_per_note = 0;
   double negatives = 0;
+  double mask_fraction = 0.15;
   std::vector<std::string> leave_out;
 };
 
@@ -31,6 +32,7 @@ inline Section section_of(DataConfig& c) {
            {"notes_per_record", &c.notes_per_record, "keep only the last so many notes of a record; 0 = all", {}, 0, 1e9},
            {"tokens_per_note", &c.tokens_per_note, "keep only the first so many tokens of a note; 0 = all", {}, 0, 1e9},
            {"negatives", &c.negatives, "relation tasks in training: unrelated pairs for each related one of a record (at least for one); 0 = all", {}, 0, 1e6},
+           {"mask_fraction", &c.mask_fraction, "family text_mlm: share of the tokens that the model has to tell", {}, 1e-3, 0.9},
            {"leave_out", &c.leave_out, "modalities to treat as absent: notes, series, static, image"}}};
 }
 

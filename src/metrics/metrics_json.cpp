@@ -33,8 +33,12 @@ Json confusion(const TaskMetrics& task) {
 }
 
 Json as_json(const TaskMetrics& task) {
-  Json json = {{"kind", name_of(task.kind)}, {"records", task.records}, {"missing_labels", task.missing}};
-  if (task.kind != TaskKind::regression) {
+  Json json = {{"kind", name_of(task.kind)}};
+  if (task.kind == TaskKind::masked_token)
+    json["tokens"] = task.records;
+  else
+    json.update({{"records", task.records}, {"missing_labels", task.missing}});
+  if (!task.classes.empty()) {
     json["classes"] = task.classes;
     json["positives"] = task.positives;
   }
@@ -44,7 +48,7 @@ Json as_json(const TaskMetrics& task) {
   if (task.kind == TaskKind::relation) json["best_threshold"] = as_json(task.best_threshold);
   if (task.at_threshold) json["at_threshold"] = {{"threshold", task.at_threshold->threshold}, {"metrics", as_json(task.at_threshold->values)}};
   for (std::size_t k = 0; k < task.auroc_by_class.size(); ++k) json["auroc_by_class"][task.classes[k]] = as_json(task.auroc_by_class[k]);
-  if (task.kind != TaskKind::regression) {
+  if (!task.classes.empty()) {
     json["training_frequencies"] = task.training_frequencies;
     json["class_prior"] = as_json(task.class_prior);
     json["confusion"] = confusion(task);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/error.h"
 #include "metrics/predictions.h"
@@ -18,7 +19,7 @@ struct Rows {
 };
 
 void check_label(const Task& task, double value, std::size_t row) {
-  if (task.kind == TaskKind::regression) {
+  if (task.classes.empty()) {
     if (!std::isfinite(value)) fail(ErrorKind::data, "task {}, prediction {}: the label is not finite", task.name, row);
     return;
   }
@@ -124,6 +125,16 @@ NamedMetrics regression_values(const Regression& values) {
   return {{"mae", mean_absolute_error(values)}, {"rmse", root_mean_square_error(values)}, {"r2", r_squared(values)}};
 }
 
+// said [N, 2]: minus the logarithm of the true token's probability, and whether it was the most probable one.
+NamedMetrics masked_token_values(const Rows& rows) {
+  if (rows.count == 0) return {{"loss", std::nullopt}, {"perplexity", std::nullopt}, {"accuracy", std::nullopt}};
+  const auto mean = [&](std::size_t which) {
+    const std::vector<double> values = column(rows.probability, 2, which);
+    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(rows.count);
+  };
+  return {{"loss", mean(0)}, {"perplexity", std::exp(mean(0))}, {"accuracy", mean(1)}};
+}
+
 void append(std::vector<std::int64_t>& confusion, const BinaryCounts& c) {
   confusion.insert(confusion.end(), {c.true_negative, c.false_positive, c.false_negative, c.true_positive});
 }
@@ -178,7 +189,7 @@ void evaluate_multilabel(TaskMetrics& result, const Rows& rows) {
 }  // namespace
 
 std::vector<double> training_frequencies(const Task& task, const LabelCounts& counts) {
-  if (task.kind == TaskKind::regression) return {};
+  if (task.classes.empty()) return {};
   const auto train = static_cast<std::size_t>(Split::train);
   const auto width = static_cast<std::size_t>(task.output_width());
   check(counts.classes.size() == task.classes.size(), "task {}: label counts of {} classes, {} expected", task.name, counts.classes.size(),
@@ -193,7 +204,7 @@ std::vector<double> training_frequencies(const Task& task, const LabelCounts& co
 
 TaskMetrics evaluate_task(const Task& task, std::span<const double> frequencies, std::span<const double> probability, std::span<const double> label,
                           std::span<const std::uint8_t> valid, bool with_interval, std::optional<double> threshold) {
-  check(task.kind == TaskKind::regression || frequencies.size() == static_cast<std::size_t>(task.output_width()),
+  check(task.classes.empty() || frequencies.size() == static_cast<std::size_t>(task.output_width()),
         "metrics of task {}: {} training frequencies for {} outputs", task.name, frequencies.size(), task.output_width());
   const Rows rows = valid_rows(task, probability, label, valid);
   TaskMetrics result;
@@ -217,6 +228,9 @@ TaskMetrics evaluate_task(const Task& task, std::span<const double> frequencies,
       break;
     case TaskKind::regression:
       result.values = regression_values({rows.probability, rows.label});
+      break;
+    case TaskKind::masked_token:
+      result.values = masked_token_values(rows);
       break;
   }
   return result;

@@ -24,12 +24,12 @@ struct TaskMetrics {
   std::string task;
   TaskKind kind = TaskKind::binary;
   std::vector<std::string> classes;
-  std::int64_t records = 0;             // with a valid label; of a relation task: pairs
+  std::int64_t records = 0;             // with a valid label; of a relation task: pairs; of masked tokens: those
   std::int64_t missing = 0;             // without one
   std::vector<std::int64_t> positives;  // binary: {of the positive class}; multiclass, multilabel, relation: of each class
   NamedMetrics values;
-  std::vector<double> training_frequencies;      // [output_width] of the training labels, see training_frequencies(); empty for regression
-  NamedMetrics class_prior;                      // the same metrics of the constant prediction of these frequencies; empty for regression
+  std::vector<double> training_frequencies;      // [output_width] of the training labels, see training_frequencies(); empty without classes
+  NamedMetrics class_prior;                      // the same metrics of the constant prediction of these frequencies; empty without classes
   bool with_interval = false;                    // whether the interval was asked for
   std::optional<Interval> auroc_interval;        // binary: 95 %, by bootstrap
   std::vector<Metric> auroc_by_class;            // multiclass, multilabel, relation
@@ -40,15 +40,14 @@ struct TaskMetrics {
 };
 
 // Of each output's class among the valid training labels: what is known without a look at the records that are evaluated. 0.5, or 1 / classes of a
-// multi-class or relation task, where the training split has no label. Shape: [output_width]; empty for regression.
+// multi-class or relation task, where the training split has no label. Shape: [output_width]; empty for a task without classes.
 [[nodiscard]] std::vector<double> training_frequencies(const Task& task, const LabelCounts& counts);
 
 // frequencies: training_frequencies() of the task.
-// probability [N, output_width] (regression: the prediction), label [N, label_width], valid [N]: row-major; rows that are not valid may hold anything.
-// The interval takes a thousand times the time of the rest.
-// Values count as they are written in predictions.csv (nine digits), so that anyone can recompute every metric from that file.
-// Throws: Error{numerical} for a probability that is not finite; Error{data} for a label outside the map; Error{internal} when sizes disagree.
-// `threshold`: of a relation task's decisions, see decided_classes().
+// probability [N, output_width] (regression: the prediction; masked tokens: as block.h says), label [N, label_width], valid [N]: row-major; rows that are not
+// valid may hold anything. The interval takes a thousand times the time of the rest. Values count as they are written in predictions.csv (nine digits), so that
+// anyone can recompute every metric from that file. Throws: Error{numerical} for a probability that is not finite; Error{data} for a label outside the map;
+// Error{internal} when sizes disagree. `threshold`: of a relation task's decisions, see decided_classes().
 [[nodiscard]] TaskMetrics evaluate_task(const Task& task, std::span<const double> frequencies, std::span<const double> probability,
                                         std::span<const double> label, std::span<const std::uint8_t> valid, bool with_interval = true,
                                         std::optional<double> threshold = {});

@@ -73,14 +73,15 @@ struct BlockSpec {
 // Names of tensors with a meaning for the engine and the trainer.
 inline constexpr const char* loss_name = "loss";            // scalar: sum over tasks of weight * loss sum / global count; backward starts here
 inline constexpr const char* loss_sums_name = "loss_sums";  // [tasks] double, detached: each task's loss sum over valid labels of the leaf
-// and for each task of the model "probability.<task>": [B, output_width], detached (regression: the prediction itself; relation: [pairs, classes])
+// and for each task of the model "probability.<task>": [B, output_width], detached (regression: the prediction itself; relation: [pairs, classes];
+// masked_token: [M, 2], minus the logarithm of the true token's probability, and 1 where no other token is more probable, else 0)
 [[nodiscard]] inline std::string probability_name(const Task& task) { return "probability." + task.name; }
 
 struct BlockList {
   std::vector<ParameterSpec> parameters;
   std::vector<BlockSpec> blocks;
   std::vector<std::string> outputs;              // named tensors handed back for every leaf, detached: loss_sums, probability.*
-  std::vector<std::size_t> tasks;                // numbers of the schema's tasks that have a head, in order
+  std::vector<std::size_t> tasks;                // numbers of the tasks that have a head, in order: in schema_of_model() (registry.h)
   std::optional<std::size_t> marked_pairs = {};  // the relation task whose marked pairs the encoder reads in place of the notes
 };
 

@@ -11,7 +11,10 @@ namespace tributary {
 std::vector<Section> sections_of(ModelSettings& s) {
   return {
       {"model",
-       {{"family", &s.model.family, "model family; text_bert: relations alone, one marked sequence a pair", {"lm_hhda", "text_bert"}},
+       {{"family",
+         &s.model.family,
+         "model family; text_bert: relations alone, one marked sequence a pair; text_mlm: the text encoder alone, masked language modelling on the notes",
+         {"lm_hhda", "text_bert", "text_mlm"}},
         {"mode",
          &s.model.mode,
          "the sequence of lm_hhda: hourly timeline of series, notes and static features; or tokens: those of the notes, with entities and relations",
@@ -29,7 +32,8 @@ std::vector<Section> sections_of(ModelSettings& s) {
         {"layer_norm_epsilon", &s.text.layer_norm_epsilon, "epsilon of the encoder's layer norms", {}, 1e-20, 1},
         {"dropout", &s.text.dropout, "inside the encoder", {}, 0, 0.95},
         {"freeze", &s.text.freeze,
-         "what of the encoder stays as it is, in evaluation mode: none, all, or a number such as \"4\" for the embeddings and the first 4 layers"},
+         "what of the encoder stays as it is, in evaluation mode: none, all, or a number such as \"4\" for the embeddings and the first 4 layers; frozen "
+         "embeddings are a frozen decoder of text_mlm, too"},
         {"cache", &s.text.cache,
          "folder in which a frozen encoder's embeddings of all notes, or of all marked pairs, are kept and from which they are read; empty: the encoder runs"},
         {"sentence", &s.text.sentence, "sentence embedding from tokens (eq 5)", {"mean"}},
@@ -95,6 +99,9 @@ void check_settings(const ModelSettings& s) {
   for (const auto& pair : s.cnn.pairs) demand(pair.size() == 2 && pair[0] >= 1 && pair[1] >= 1, "cnn.pairs: each pair is [kernel, dilation], both at least 1");
   demand(s.text.cache.empty() || s.text.freeze == "all",
          fmt::format("text.cache needs text.freeze = \"all\", found \"{}\": an encoder that is trained gives other embeddings after each step", s.text.freeze));
+  demand(s.text.cache.empty() || s.model.family != "text_mlm",
+         "text.cache is of no use to model.family = \"text_mlm\": other tokens of a note are hidden in each epoch, so its embeddings change; leave text.cache "
+         "out");
   try {
     static_cast<void>(frozen_layers(s.text));
   } catch (const Error& fault) {

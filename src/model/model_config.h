@@ -1,4 +1,4 @@
-// [model] and its parts: the lm_hhda family (specification, section 1). Help texts cite its numbered paragraphs.
+// [model] and its parts: the lm_hhda family (specification, section 1), and of [text] what text_mlm needs. Help texts cite its numbered paragraphs.
 #pragma once
 
 #include "base/fields.h"

@@ -3,8 +3,13 @@
 #include "base/error.h"
 #include "model/families/lm_hhda.h"
 #include "model/families/text_bert.h"
+#include "model/families/text_mlm.h"
 
 namespace tributary {
+
+Schema schema_of_model(const ModelSettings& settings, const Schema& stored) {
+  return settings.model.family == "text_mlm" ? with_masked_tokens(stored) : stored;
+}
 
 BlockList build_model(const ModelSettings& settings, const Schema& schema, std::int64_t vocabulary_size) {
   if (settings.model.family == "lm_hhda") {
@@ -13,7 +18,8 @@ BlockList build_model(const ModelSettings& settings, const Schema& schema, std::
     return lm_hhda(settings, schema, vocabulary_size);
   }
   if (settings.model.family == "text_bert") return text_bert(settings, schema, vocabulary_size);
-  fail(ErrorKind::configuration, "model.family: expected 'lm_hhda' or 'text_bert', found '{}'", settings.model.family);
+  if (settings.model.family == "text_mlm") return text_mlm(settings, schema, vocabulary_size);
+  fail(ErrorKind::configuration, "model.family: expected 'lm_hhda', 'text_bert' or 'text_mlm', found '{}'", settings.model.family);
 }
 
 void check_window(const ModelSettings& settings, std::int64_t window_tokens) {

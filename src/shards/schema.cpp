@@ -6,11 +6,12 @@
 #include <set>
 
 #include "base/error.h"
+#include "shards/task_kinds.h"
 
 namespace tributary {
 namespace {
 
-constexpr std::array<std::string_view, 5> task_kinds{"binary", "multiclass", "multilabel", "regression", "relation"};
+constexpr std::array<std::string_view, 6> task_kinds{"binary", "multiclass", "multilabel", "regression", "relation", "masked_token"};
 constexpr std::array<std::string_view, split_count> splits{"train", "validation", "test"};
 
 bool is_path_name(std::string_view name) {
@@ -28,6 +29,7 @@ void check_channels(const std::vector<Channel>& channels, std::string_view of) {
 
 void check_task(const Task& task) {
   const std::size_t classes = task.classes.size();
+  if (!is_stored(task.kind)) fail(ErrorKind::data, "schema: task '{}' is of kind {}, of which shards hold no labels", task.name, name_of(task.kind));
   if (task.kind == TaskKind::binary && classes != 2)
     fail(ErrorKind::data, "schema: binary task '{}' has {} classes; give {{negative, positive}}", task.name, classes);
   if (task.kind == TaskKind::multiclass && classes < 2) fail(ErrorKind::data, "schema: multi-class task '{}' has {} classes", task.name, classes);
@@ -77,7 +79,8 @@ std::string_view name_of(TaskKind kind) { return task_kinds[static_cast<std::siz
 
 TaskKind task_kind(std::string_view name) {
   const auto* found = std::find(task_kinds.begin(), task_kinds.end(), name);
-  if (found == task_kinds.end()) fail(ErrorKind::data, "task kind '{}' is unknown; one of binary, multiclass, multilabel, regression, relation", name);
+  if (found == task_kinds.end() || !is_stored(static_cast<TaskKind>(found - task_kinds.begin())))
+    fail(ErrorKind::data, "task kind '{}' is unknown; one of binary, multiclass, multilabel, regression, relation", name);
   return static_cast<TaskKind>(found - task_kinds.begin());
 }
 

@@ -28,9 +28,10 @@ struct ImageShape {  // [channels, height, width]; all 0: the data set has no im
   bool operator==(const ImageShape&) const = default;
 };
 
-enum class TaskKind { binary, multiclass, multilabel, regression, relation };
+// masked_token: telling the tokens that a batch hides. Such a task belongs to a family of models; shards never hold it.
+enum class TaskKind { binary, multiclass, multilabel, regression, relation, masked_token };
 [[nodiscard]] std::string_view name_of(TaskKind kind);
-[[nodiscard]] TaskKind task_kind(std::string_view name);  // Throws: Error{data} for an unknown name
+[[nodiscard]] TaskKind task_kind(std::string_view name);  // of what shards hold. Throws: Error{data} for an unknown name
 
 // Types of the head and of the tail of a pair of concepts: numbers in Schema::concept_types.
 struct TypePair {
@@ -48,9 +49,10 @@ struct Task {
   // Numbers of one label: 1, or for multilabel one 0/1 per class.
   [[nodiscard]] std::int64_t label_width() const { return kind == TaskKind::multilabel ? static_cast<std::int64_t>(classes.size()) : 1; }
   // Numbers stored per record: those of its label; the labels of a relation task are those of pairs and stand with the relations.
-  [[nodiscard]] std::int64_t stored_width() const { return kind == TaskKind::relation ? 0 : label_width(); }
-  // Width of the head: 1 for binary and regression, else the number of classes.
+  [[nodiscard]] std::int64_t stored_width() const { return kind == TaskKind::relation || kind == TaskKind::masked_token ? 0 : label_width(); }
+  // Numbers that a model says of one label: 1 for binary and regression, 2 for a masked token (block.h), else the number of classes.
   [[nodiscard]] std::int64_t output_width() const {
+    if (kind == TaskKind::masked_token) return 2;
     return kind == TaskKind::binary || kind == TaskKind::regression ? 1 : static_cast<std::int64_t>(classes.size());
   }
   bool operator==(const Task&) const = default;

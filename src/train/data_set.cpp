@@ -46,14 +46,17 @@ FieldSelection fields_of(const Schema& schema, const DataConfig& config, const B
   return fields;
 }
 
-Collator make_collator(const DataSet& data, const DataConfig& config, const FieldSelection& fields, const std::optional<std::size_t>& marked_pairs) {
-  const bool text = data.catalogue.schema.notes;
-  return {data.catalogue.schema,
-          data.catalogue.normalisation,
-          text ? special_tokens(data.catalogue.vocabulary) : SpecialTokens{},
+Collator make_collator(const DataSet& data, const Schema& schema, const DataConfig& config, const FieldSelection& fields,
+                       const std::optional<std::size_t>& marked_pairs) {
+  const Catalogue& catalogue = data.catalogue;
+  const bool masked = std::any_of(schema.tasks.begin(), schema.tasks.end(), [](const Task& task) { return task.kind == TaskKind::masked_token; });
+  return {schema,
+          catalogue.normalisation,
+          schema.notes ? special_tokens(catalogue.vocabulary) : SpecialTokens{},
           config,
           fields,
-          marked_pairs ? std::optional(pair_marking(data.catalogue, *marked_pairs)) : std::nullopt};
+          marked_pairs ? std::optional(pair_marking(catalogue, *marked_pairs)) : std::nullopt,
+          masked ? std::optional(masking_rule(catalogue.vocabulary, catalogue.tokenizer, config.mask_fraction)) : std::nullopt};
 }
 
 }  // namespace tributary

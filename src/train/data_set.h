@@ -36,8 +36,9 @@ struct DataSet {
 // The columns that the settings keep and a block of the model reads; the texts beside the tokens where it reads marked pairs.
 [[nodiscard]] FieldSelection fields_of(const Schema& schema, const DataConfig& config, const BlockList& model);
 
-// `marked_pairs`: as BlockList::marked_pairs. Throws: Error{configuration, data} as Collator and pair_marking.
-[[nodiscard]] Collator make_collator(const DataSet& data, const DataConfig& config, const FieldSelection& fields,
+// `schema`: Network::schema, or that of the data set for its own tasks alone. `marked_pairs`: as BlockList::marked_pairs.
+// Throws: Error{configuration, data} as Collator, pair_marking and masking_rule.
+[[nodiscard]] Collator make_collator(const DataSet& data, const Schema& schema, const DataConfig& config, const FieldSelection& fields,
                                      const std::optional<std::size_t>& marked_pairs);
 
 }  // namespace tributary

@@ -87,13 +87,15 @@ std::vector<std::string> row_ids(const TaskScores& scores, const Task& task, con
   return ids;
 }
 
-std::string predictions_of(const SplitResult& result, const BlockList& model, const DataSet& data) {
-  const std::vector<Task>& tasks = data.catalogue.schema.tasks;
+std::string predictions_of(const SplitResult& result, const Network& network, const DataSet& data) {
+  const std::vector<Task>& tasks = network.schema.tasks;
+  const BlockList& model = network.model;
   const bool relations = std::any_of(model.tasks.begin(), model.tasks.end(), [&](std::size_t task) { return tasks[task].kind == TaskKind::relation; });
   const std::vector<RecordNames> names = record_names(data, result.evaluation.places, relations);
   std::string lines;
   for (std::size_t t = 0; t < model.tasks.size(); ++t) {
     const Task& task = tasks[model.tasks[t]];
+    if (task.kind == TaskKind::masked_token) continue;  // a line for each token would give the notes away
     const TaskScores& scores = result.evaluation.scores[t];
     const std::vector<std::string> ids = row_ids(scores, task, result.evaluation.places, names);
     const auto outputs = static_cast<std::size_t>(task.output_width()), labels = static_cast<std::size_t>(task.label_width());
@@ -121,7 +123,7 @@ void write_results(const EvaluateOptions& options, const CheckpointHead& head, c
       {"checkpoint", head.path.string()}, {"checkpoint_digest", head.manifest.content_digest()}, {"step", head.state.step},
       {"shards", options.shards},         {"data_digest", data.catalogue.content_digest},        {"split", options.split ? name_of(*options.split) : "all"}};
   for (const SplitResult& result : results) {
-    predictions += predictions_of(result, network.model, data);
+    predictions += predictions_of(result, network, data);
     json["records"][std::string(name_of(result.split))] = result.evaluation.places.size();
     if (result.evaluation.loss) json["loss"][std::string(name_of(result.split))] = *result.evaluation.loss;
   }
@@ -154,14 +156,14 @@ std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Lo
   const auto made = agreed(world, [&] { return std::make_unique<Network>(settings.model, settings.data.window_tokens, data.catalogue); });
   const Network& network = *made;
   const LoadedTensors tensors = load_tensors(world, head, network.layout, std::nullopt);
-  const BatchPlan plan = agreed(world, [&] { return BatchPlan(data.index, data.catalogue.schema.tasks, plan_options(settings, network.model)); });
+  const BatchPlan plan = agreed(world, [&] { return BatchPlan(data.index, network.schema.tasks, plan_options(settings, network.model)); });
   const FieldSelection fields = agreed(world, [&] { return fields_of(data.catalogue.schema, settings.data, network.model); });
-  const Collator collator = agreed(world, [&] { return make_collator(data, settings.data, fields, network.model.marked_pairs); });
+  const Collator collator = agreed(world, [&] { return make_collator(data, network.schema, settings.data, fields, network.model.marked_pairs); });
   const auto source = agreed(world, [&] { return make_source(data, fields); });
   const auto machines = gather_machines(world);
   const auto cache = open_note_cache(world, log, {settings, data, network, tensors.parameters, bits_depend_on(machines.front()), [&] { watchdog.alive(); }},
                                      CacheBuild::nothing);
-  const EvaluationTools tools{world, data, plan, *source, collator, network.model, network.engine, settings.model.heads.weight, watchdog, cache.get()};
+  const EvaluationTools tools{world, data, plan, *source, collator, network, settings.model.heads.weight, watchdog, cache.get()};
 
   std::vector<SplitResult> results;
   for (const Split split : {Split::train, Split::validation, Split::test}) {
@@ -174,7 +176,7 @@ std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Lo
   watchdog.progress("write metrics and predictions", head.state.step);
   return agreed(world, [&] {
     if (log.rank() != 0) return std::vector<TaskMetrics>();
-    std::vector<TaskMetrics> metrics = metrics_of(joined(results), network.model, data.catalogue, true, stored_thresholds(head.manifest));
+    std::vector<TaskMetrics> metrics = metrics_of(joined(results), network, data.catalogue, true, stored_thresholds(head.manifest));
     write_results(options, head, results, network, data, metrics);
     return metrics;
   });

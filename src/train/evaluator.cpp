@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "comm/agree.h"
 #include "optim/gradient_tree.h"
+#include "shards/task_kinds.h"
 #include "train/leaf_bounds.h"
 
 namespace tributary {
@@ -46,22 +47,23 @@ void append_pairs(const Batch& batch, const PairTensors& pairs, std::vector<Pair
 }
 
 OwnResults run_leaves(const EvaluationTools& tools, const at::Tensor& parameters, Split split, std::int64_t step) {
-  const auto& tasks = tools.data.catalogue.schema.tasks;
+  const auto& tasks = tools.network.schema.tasks;
+  const BlockList& model = tools.network.model;
   OwnResults own;
-  own.scores.resize(tools.model.tasks.size());
-  own.counts.resize(tools.model.tasks.size(), 0);
+  own.scores.resize(model.tasks.size());
+  own.counts.resize(model.tasks.size(), 0);
   EvaluationBatches batches(tools.plan, tools.data.index, tools.source, tools.collator, split, tools.comm.size(), tools.comm.rank(), tools.hidden);
-  const std::size_t sums = output_number(tools.model, loss_sums_name);
+  const std::size_t sums = output_number(model, loss_sums_name);
   while (const std::optional<LeafBatch> leaf = batches.next()) {
     tools.watchdog.alive();
     // Denominators do not matter here: only the loss sums are used.
     const LeafContext context{0, step, leaf->leaf, false, std::vector<double>(tasks.size(), 1.0)};
-    const LeafOutput output = tools.engine.evaluate(parameters, {context, &leaf->batch});
+    const LeafOutput output = tools.network.engine.evaluate(parameters, {context, &leaf->batch});
     own.places.insert(own.places.end(), leaf->batch.places.begin(), leaf->batch.places.end());
     append(own.loss_sums, output.outputs[sums]);
-    for (std::size_t t = 0; t < tools.model.tasks.size(); ++t) {
-      const std::size_t number = tools.model.tasks[t];
-      append(own.scores[t].probability, output.outputs[output_number(tools.model, probability_name(tasks[number]))]);
+    for (std::size_t t = 0; t < model.tasks.size(); ++t) {
+      const std::size_t number = model.tasks[t];
+      append(own.scores[t].probability, output.outputs[output_number(model, probability_name(tasks[number]))]);
       const LabelTensors& labels = leaf->batch.labels[number];
       append(own.scores[t].label, labels.value);
       const at::Tensor valid = labels.valid.to(at::kByte).contiguous();
@@ -152,25 +154,26 @@ Evaluation evaluate_split(const EvaluationTools& tools, const at::Tensor& parame
   tools.watchdog.progress("sums of the evaluation", step);
   Evaluation result;
   const std::int64_t leaves = tools.plan.evaluation_leaves(split);
-  const auto tasks = static_cast<std::int64_t>(tools.model.tasks.size());
+  const auto tasks = static_cast<std::int64_t>(tools.network.model.tasks.size());
   tools.comm.sum(std::span(own.counts));
   std::vector<double> sums(own.counts.size(), 0.0);
   if (leaves > 0) sums = reduce_scalars(tools.comm, leaf_bounds(leaves, tools.comm.size()), tasks, own.loss_sums);
   for (std::size_t t = 0; t < sums.size(); ++t)
     result.task_losses.push_back(own.counts[t] > 0 ? std::optional<double>(sums[t] / static_cast<double>(own.counts[t])) : std::nullopt);
-  result.loss = total_loss(result.task_losses, tools.model, tools.data.catalogue.schema, tools.task_weights);
+  result.loss = total_loss(result.task_losses, tools.network.model, tools.network.schema, tools.task_weights);
   tools.watchdog.progress("gather predictions", step);
   gather_rows(tools.comm, own, result);
   return result;
 }
 
-std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const BlockList& model, const Catalogue& catalogue, bool with_intervals,
+std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const Network& network, const Catalogue& catalogue, bool with_intervals,
                                     const std::map<std::string, double>& thresholds) {
   std::vector<TaskMetrics> metrics;
   for (std::size_t t = 0; t < evaluation.scores.size(); ++t) {
     const TaskScores& scores = evaluation.scores[t];
-    const Task& task = catalogue.schema.tasks[model.tasks[t]];
-    const std::vector<double> frequencies = training_frequencies(task, catalogue.label_counts[model.tasks[t]]);
+    const std::size_t number = network.model.tasks[t];
+    const Task& task = network.schema.tasks[number];
+    const std::vector<double> frequencies = is_stored(task.kind) ? training_frequencies(task, catalogue.label_counts[number]) : std::vector<double>();
     const auto threshold = thresholds.find(task.name);
     metrics.push_back(evaluate_task(task, frequencies, scores.probability, scores.label, scores.valid, with_intervals,
                                     threshold == thresholds.end() ? std::nullopt : std::optional(threshold->second)));

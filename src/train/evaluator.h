@@ -9,9 +9,8 @@
 #include "comm/communicator.h"
 #include "comm/watchdog.h"
 #include "metrics/task_metrics.h"
-#include "model/block.h"
-#include "pipeline/engine.h"
 #include "train/data_set.h"
+#include "train/network.h"
 #include "train/run_settings.h"
 
 namespace tributary {
@@ -22,7 +21,7 @@ struct PairPlace {
   std::int32_t head = 0, tail = 0;
 };
 
-struct TaskScores {                 // N: records; of a relation task pairs
+struct TaskScores {                 // N: records; of a relation task pairs, of masked tokens those
   std::vector<double> probability;  // [N, output_width]
   std::vector<double> label;        // [N, label_width]
   std::vector<std::uint8_t> valid;  // [N]
@@ -46,8 +45,7 @@ struct EvaluationTools {
   const BatchPlan& plan;
   RowSource& source;
   const Collator& collator;
-  const BlockList& model;
-  const Engine& engine;
+  const Network& network;
   const std::map<std::string, double>& task_weights;  // HeadsConfig::weight
   Watchdog& watchdog;
   HiddenSource* hidden = nullptr;  // a cache of token embeddings, or none
@@ -57,7 +55,7 @@ struct EvaluationTools {
 [[nodiscard]] Evaluation evaluate_split(const EvaluationTools& tools, const at::Tensor& parameters, Split split, std::int64_t step);
 
 // On rank 0, which holds the scores. `thresholds`: of relation tasks by name. Throws: Error{numerical, data} as evaluate_task.
-[[nodiscard]] std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const BlockList& model, const Catalogue& catalogue, bool with_intervals,
+[[nodiscard]] std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const Network& network, const Catalogue& catalogue, bool with_intervals,
                                                   const std::map<std::string, double>& thresholds = {});
 
 // Weighted sum of the defined task losses; none where none is defined.

@@ -31,7 +31,11 @@ std::string described(const std::vector<Channel>& channels) {
 }  // namespace
 
 Network::Network(const ModelSettings& settings, std::int64_t window_tokens, const Catalogue& catalogue)
-    : model(checked_model(settings, window_tokens, catalogue)), layout(make_layout(model.parameters)), engine(model, layout) {}
+
+    : schema(schema_of_model(settings, catalogue.schema)),
+      model(checked_model(settings, window_tokens, catalogue)),
+      layout(make_layout(model.parameters)),
+      engine(model, layout) {}
 
 std::string schema_differences(const Catalogue& trained, const Catalogue& offered) {
   const Schema &a = trained.schema, &b = offered.schema;

@@ -15,6 +15,7 @@ struct Network {
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
+  Schema schema;  // that the model's task numbers refer to: the data set's, and behind its tasks those of the family
   BlockList model;
   ParameterLayout layout;
   Engine engine;

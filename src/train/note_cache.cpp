@@ -66,7 +66,7 @@ class NoteEncoder {
         engine_(blocks_, in.network.layout),
         pairs_(in.network.model.marked_pairs.has_value()),
         source_(make_source(in.data, fields_of_sequences(in.network.model))),
-        collator_(make_collator(in.data, in.settings.data, fields_of_sequences(in.network.model), in.network.model.marked_pairs)) {}
+        collator_(make_collator(in.data, in.data.catalogue.schema, in.settings.data, fields_of_sequences(in.network.model), in.network.model.marked_pairs)) {}
 
   [[nodiscard]] NoteSegment encode(const SegmentName& name) const {
     const Catalogue& catalogue = in_.data.catalogue;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "checkpoint/checkpoint.h"
@@ -71,7 +73,12 @@ std::string load_pretrained(const Communicator& comm, const Log& log, const RunS
   const std::string digest = agreed(comm, [&]() -> std::string {
     if (comm.rank() != 0) return {};
     require_vocabulary(text.pretrained, catalogue.vocabulary, settings.data.shards);
-    const std::vector<std::string> left_out = read_encoder(text.pretrained, layout, parameters);
+    std::vector<std::string> left_out = read_encoder(text.pretrained, layout, parameters);
+    if (settings.model.model.family == "text_mlm") {
+      const std::vector<std::string> decoder = read_masked_decoder(text.pretrained, layout, parameters);
+      if (decoder.empty()) log.info("{}: no decoder of masked tokens (cls.predictions); it begins with random weights", text.pretrained);
+      std::erase_if(left_out, [&](const std::string& name) { return std::find(decoder.begin(), decoder.end(), name) != decoder.end(); });
+    }
     if (!left_out.empty())
       log.info("{}: {} tensors are no part of the encoder and are left out: {}", text.pretrained, left_out.size(), fmt::join(left_out, ", "));
     return encoder_digest(text, layout, parameters);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "comm/agree.h"
 #include "optim/lr_schedule.h"
+#include "shards/task_kinds.h"
 #include "train/evaluator.h"
 #include "train/leaf_bounds.h"
 
@@ -48,7 +49,8 @@ GlobalCounts sum_counts(const StepTools& tools, const OwnInput& own, bool stop_w
   if (sums[0] > 0) agree(tools.comm, own.failure);
   GlobalCounts counts{{sums.begin() + 3, sums.end()}, sums[1] > 0, static_cast<double>(sums[2]) * 1e-6};
   for (std::size_t t = 0; t < tasks.size(); ++t)
-    if (predicted(tools.model, t) && sums[3 + t] != own.step->plan.label_counts[t])  // the same numbers on every rank, so all throw together
+    if (predicted(tools.model, t) && is_stored(tasks[t].kind) &&
+        sums[3 + t] != own.step->plan.label_counts[t])  // the same numbers on every rank, so all throw together
       throw Error(ErrorKind::data, fmt::format("step {}: task '{}' has {} valid labels, the record index says {}; run `tributary shards verify`",
                                                own.step->plan.step, tasks[t].name, sums[3 + t], own.step->plan.label_counts[t]))
           .mark_shared();

@@ -24,7 +24,7 @@ struct StepTools {
   const Communicator& comm;
   const BlockList& model;
   const ParameterLayout& layout;
-  const Schema& schema;
+  const Schema& schema;  // Network::schema
   const Engine& engine;
   GradientTree& tree;
   Prefetcher& batches;

@@ -45,14 +45,14 @@ class Trainer {
         watchdog_(watchdog),
         data_(std::move(data)),
         network_(settings_.model, settings_.data.window_tokens, data_.catalogue),
-        plan_(data_.index, data_.catalogue.schema.tasks, plan_options(settings_, network_.model)),
+        plan_(data_.index, network_.schema.tasks, plan_options(settings_, network_.model)),
         fields_(fields_of(data_.catalogue.schema, settings_.data, network_.model)),
-        collator_(make_collator(data_, settings_.data, fields_, network_.model.marked_pairs)),
+        collator_(make_collator(data_, network_.schema, settings_.data, fields_, network_.model.marked_pairs)),
         tree_(world, network_.layout, reduction_of(settings_)) {
     if (data_.index.rows(Split::train) == 0)
       fail(ErrorKind::data, "{}: the training split has no records; build the shards with another split.salt or more records", settings_.data.shards);
     total_steps_ = settings_.train.steps > 0 ? settings_.train.steps : settings_.train.epochs * plan_.steps_per_epoch();
-    for (const std::size_t task : network_.model.tasks) task_names_.push_back(data_.catalogue.schema.tasks[task].name);
+    for (const std::size_t task : network_.model.tasks) task_names_.push_back(network_.schema.tasks[task].name);
   }
 
   RunSummary run(const ResumeChoice& resume, const std::vector<RankMachine>& machines) {
@@ -167,9 +167,9 @@ class Trainer {
     const auto train_source = make_source(data_, fields_);
     validation_source_ = make_source(data_, fields_);
     Prefetcher batches(plan_, data_.index, *train_source, collator_, {world_.size(), world_.rank(), run_.state.step, total_steps_, 2, cache_.get()});
-    const StepTools tools{world_,          network_.model, network_.layout, data_.catalogue.schema,       network_.engine,
-                          tree_,           batches,        settings_.optim, settings_.model.heads.weight, watchdog_,
-                          run_.state.seed, total_steps_};
+    const StepTools tools{
+        world_,    network_.model,  network_.layout, network_.schema, network_.engine, tree_, batches, settings_.optim, settings_.model.heads.weight,
+        watchdog_, run_.state.seed, total_steps_};
     Progress progress(log_, terminal_, total_steps_);
     Pace pace;
     std::exception_ptr log_failure;  // rank 0 alone writes: what it met is told in the next step's sum, so that all leave together
@@ -226,10 +226,9 @@ class Trainer {
 
   // Whether this is the best state so far.
   bool validate(Progress& progress) {
-    const EvaluationTools tools{world_,    data_,       plan_, *validation_source_, collator_, network_.model, network_.engine, settings_.model.heads.weight,
-                                watchdog_, cache_.get()};
+    const EvaluationTools tools{world_, data_, plan_, *validation_source_, collator_, network_, settings_.model.heads.weight, watchdog_, cache_.get()};
     const Evaluation evaluation = evaluate_split(tools, run_.parameters, Split::validation, run_.state.step);
-    const std::vector<TaskMetrics> metrics = agreed(world_, [&] { return metrics_of(evaluation, network_.model, data_.catalogue, false); });
+    const std::vector<TaskMetrics> metrics = agreed(world_, [&] { return metrics_of(evaluation, network_, data_.catalogue, false); });
     const std::string& watched = settings_.train.watch;
     const bool by_loss = watched == "loss";
     std::array<double, 2> told{0, 0};  // is there a finite value, and the value, as rank 0 sees it
@@ -253,9 +252,11 @@ class Trainer {
       events_->write(line.dump());
     });
     progress.pause();
-    log_.once("validation after step {}: loss {}, mean AUROC {}, mean AUPRC {}{}", state.step,
-              evaluation.loss ? fmt::format("{:.4f}", *evaluation.loss) : "undefined", shown(mean_over_tasks(metrics, "auroc")),
-              shown(mean_over_tasks(metrics, "auprc")), better ? ", the best so far" : "");
+    const auto mean = [&](const char* name) { return shown(mean_over_tasks(metrics, name)); };
+    log_.once(
+        "validation after step {}: loss {}, {}{}", state.step, evaluation.loss ? fmt::format("{:.4f}", *evaluation.loss) : "undefined",
+        mean_over_tasks(metrics, "perplexity") ? "perplexity " + mean("perplexity") : fmt::format("mean AUROC {}, mean AUPRC {}", mean("auroc"), mean("auprc")),
+        better ? ", the best so far" : "");
     return better;
   }
 

@@ -4,10 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "base/error.h"
@@ -27,27 +24,6 @@ struct OneLeaf final : GradientSink {
   void complete(std::int64_t, at::Tensor) override {}
   at::Tensor arena;
 };
-
-void write_doubles(const std::string& path, const std::map<std::string, at::Tensor>& tensors) {
-  nlohmann::ordered_json header;
-  std::uint64_t offset = 0;
-  for (const auto& [name, tensor] : tensors) {
-    const std::uint64_t end = offset + 8 * static_cast<std::uint64_t>(tensor.numel());
-    header[name] = {{"dtype", "F64"}, {"shape", tensor.sizes().vec()}, {"data_offsets", {offset, end}}};
-    offset = end;
-  }
-  std::string text = header.dump();
-  text.append((8 - text.size() % 8) % 8, ' ');
-  std::ofstream file(path, std::ios::binary);
-  const std::uint64_t length = text.size();
-  file.write(reinterpret_cast<const char*>(&length), sizeof length);
-  file << text;
-  for (const auto& [name, tensor] : tensors) {
-    const at::Tensor values = tensor.to(at::kDouble).contiguous();
-    file.write(static_cast<const char*>(values.data_ptr()), static_cast<std::streamsize>(values.nbytes()));
-  }
-  check(file.good(), "{}: not written", path);
-}
 
 void run(const std::string& folder, const std::string& inputs, const std::string& outputs, at::ScalarType type) {
   const EncoderArchitecture architecture = encoder_architecture(read_file(folder + "/config.json"), folder);
@@ -71,7 +47,7 @@ void run(const std::string& folder, const std::string& inputs, const std::string
   const auto results = engine.run(sequential_schedule(1), parameters, {{LeafContext{}, &batch}}, sink);
   std::map<std::string, at::Tensor> found{{"hidden", results.at(0).outputs.at(0)}};
   for (std::size_t e = 0; e < layout.entries.size(); ++e) found[layout.entries[e].spec.name.substr(8)] = view_of(layout, sink.arena, e);
-  write_doubles(outputs, found);
+  testing_support::write_doubles(outputs, found);
 }
 
 }  // namespace

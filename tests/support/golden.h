@@ -1,4 +1,4 @@
-// Reads the golden files of tests/golden: safetensors, that is 8 bytes of header length, a JSON header, raw little-endian values.
+// Safetensors files of tests: 8 bytes of header length, a JSON header, raw little-endian values. Those of tests/golden are read, results are written.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -37,6 +37,28 @@ inline std::map<std::string, at::Tensor> read_tensors(const std::string& path) {
     tensors[key] = tensor;
   }
   return tensors;
+}
+
+// All tensors as F64. Throws: std::runtime_error when the file cannot be written.
+inline void write_doubles(const std::string& path, const std::map<std::string, at::Tensor>& tensors) {
+  nlohmann::ordered_json header;
+  std::uint64_t offset = 0;
+  for (const auto& [name, tensor] : tensors) {
+    const std::uint64_t end = offset + 8 * static_cast<std::uint64_t>(tensor.numel());
+    header[name] = {{"dtype", "F64"}, {"shape", tensor.sizes().vec()}, {"data_offsets", {offset, end}}};
+    offset = end;
+  }
+  std::string text = header.dump();
+  text.append((8 - text.size() % 8) % 8, ' ');
+  std::ofstream file(path, std::ios::binary);
+  const std::uint64_t length = text.size();
+  file.write(reinterpret_cast<const char*>(&length), sizeof length);
+  file << text;
+  for (const auto& [name, tensor] : tensors) {
+    const at::Tensor values = tensor.to(at::kDouble).contiguous();
+    file.write(static_cast<const char*>(values.data_ptr()), static_cast<std::streamsize>(values.nbytes()));
+  }
+  if (!file.good()) throw std::runtime_error(path + ": not written");
 }
 
 inline std::map<std::string, at::Tensor> read_golden(const std::string& name) {

@@ -43,7 +43,7 @@ int main(int argc, char** argv) {
     config.window_stride = config.window_tokens / 2;
     FieldSelection fields;
     fields.text = true;
-    const Collator collator = make_collator(data, config, fields, 0);
+    const Collator collator = make_collator(data, data.catalogue.schema, config, fields, 0);
     const auto source = make_source(data, fields);
     for (std::size_t part = 0; part < data.catalogue.parts.size(); ++part) {
       const auto block = std::make_shared<const RecordBlock>(source->read(static_cast<int>(part), 0, data.catalogue.parts[part].total_rows()));

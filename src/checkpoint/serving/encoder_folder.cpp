@@ -18,6 +18,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr const char* prefix = "encoder.";
+constexpr const char* decoder_prefix = "cls.predictions.";
 
 Json parse_json(std::string_view text, const std::string& where) {
   Json document = Json::parse(text.begin(), text.end(), nullptr, false);
@@ -68,18 +69,49 @@ std::vector<std::string> words_of_tokenizer(const std::filesystem::path& file) {
   return words;
 }
 
-// The folder's name of a parameter, or null: with and without `bert.`, with today's and the old names of LayerNorm.
+// The folder's name of a parameter, or null: of the encoder with and without `bert.`, with today's and the old names of LayerNorm.
 const StoredTensor* find_tensor(const SafetensorsFolder& weights, const std::string& parameter, std::string& name) {
-  std::vector<std::string> names{parameter.substr(std::string_view(prefix).size())};
+  const bool encoder = parameter.starts_with(prefix);
+  std::vector<std::string> names{encoder ? parameter.substr(std::string_view(prefix).size()) : parameter};
+  if (parameter == "cls.predictions.bias") names.emplace_back("cls.predictions.decoder.bias");
   for (const auto& [now, once] : {std::pair{"LayerNorm.weight", "LayerNorm.gamma"}, std::pair{"LayerNorm.bias", "LayerNorm.beta"}})
     if (names[0].ends_with(now)) names.push_back(names[0].substr(0, names[0].size() - std::string_view(now).size()) + once);
-  for (std::size_t i = 0, plain = names.size(); i < plain; ++i) names.push_back("bert." + names[i]);
+  for (std::size_t i = 0, plain = names.size(); encoder && i < plain; ++i) names.push_back("bert." + names[i]);
   for (const std::string& candidate : names)
     if (const StoredTensor* found = weights.find(candidate)) {
       name = candidate;
       return found;
     }
   return nullptr;
+}
+
+// Fills parameter `entry` from the folder's tensor `name`.
+void take_tensor(const std::filesystem::path& folder, const SafetensorsFolder& weights, const std::string& name, const ParameterLayout& layout,
+                 const at::Tensor& arena, std::size_t entry) {
+  const ParameterSpec& spec = layout.entries[entry].spec;
+  const StoredTensor* found = weights.find(name);
+  if (found->shape != spec.shape) {
+    fail(ErrorKind::data, "{}: tensor '{}' has shape [{}], its config.json asks for [{}]", folder.string(), name, fmt::join(found->shape, ", "),
+         fmt::join(spec.shape, ", "));
+  }
+  const std::span<float> values(view_of(layout, arena, entry).data_ptr<float>(), static_cast<std::size_t>(spec.count()));
+  weights.read(name, values);
+  if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
+    fail(ErrorKind::data, "{}: tensor '{}' holds values that are not finite (NaN or infinite); take another copy of the weights", folder.string(), name);
+}
+
+// A stored decoder weight is allowed beside the word embeddings, which are the decoder, only as their copy.
+void require_tied(const std::filesystem::path& folder, const SafetensorsFolder& weights, const ParameterLayout& layout, const at::Tensor& arena) {
+  const char* const name = "cls.predictions.decoder.weight";
+  const StoredTensor* stored = weights.find(name);
+  if (stored == nullptr) return;
+  const std::size_t entry = layout.find("encoder.embeddings.word_embeddings.weight");
+  const ParameterSpec& spec = layout.entries[entry].spec;
+  std::vector<float> values(static_cast<std::size_t>(stored->count()));
+  weights.read(name, values);
+  const float* embeddings = view_of(layout, arena, entry).data_ptr<float>();
+  if (stored->shape != spec.shape || !std::equal(values.begin(), values.end(), embeddings))
+    fail(ErrorKind::data, "{}: tensor '{}' is not the word embeddings; expected a decoder tied to them (tie_word_embeddings)", folder.string(), name);
 }
 
 // What the folder holds beside the encoder; a layer that the architecture does not know is no such thing.
@@ -122,8 +154,8 @@ EncoderArchitecture encoder_architecture(std::string_view config_json, const std
   return found;
 }
 
-std::string encoder_config_json(const TextConfig& text, std::int64_t vocabulary_size, std::int64_t padding_token) {
-  const nlohmann::ordered_json config = {{"architectures", {"BertModel"}},
+std::string encoder_config_json(const TextConfig& text, std::int64_t vocabulary_size, std::int64_t padding_token, EncoderKind kind) {
+  const nlohmann::ordered_json config = {{"architectures", {kind == EncoderKind::plain ? "BertModel" : "BertForMaskedLM"}},
                                          {"model_type", "bert"},
                                          {"attention_probs_dropout_prob", text.dropout},
                                          {"hidden_act", "gelu"},
@@ -137,6 +169,7 @@ std::string encoder_config_json(const TextConfig& text, std::int64_t vocabulary_
                                          {"num_hidden_layers", text.layers},
                                          {"pad_token_id", padding_token},
                                          {"position_embedding_type", "absolute"},
+                                         {"tie_word_embeddings", true},
                                          {"torch_dtype", "float32"},
                                          {"type_vocab_size", text.type_vocabulary},
                                          {"vocab_size", vocabulary_size}};
@@ -172,21 +205,38 @@ std::vector<std::string> read_encoder(const std::filesystem::path& folder, const
     const ParameterSpec& spec = layout.entries[e].spec;
     if (!spec.name.starts_with(prefix)) continue;
     std::string name;
-    const StoredTensor* found = find_tensor(weights, spec.name, name);
-    if (found == nullptr)
+    if (find_tensor(weights, spec.name, name) == nullptr)
       fail(ErrorKind::data, "{}: no tensor '{}', with or without 'bert.' in front", folder.string(), spec.name.substr(std::string_view(prefix).size()));
-    if (found->shape != spec.shape) {
-      fail(ErrorKind::data, "{}: tensor '{}' has shape [{}], its config.json asks for [{}]", folder.string(), name, fmt::join(found->shape, ", "),
-           fmt::join(spec.shape, ", "));
-    }
-    const std::span<float> values(view_of(layout, arena, e).data_ptr<float>(), static_cast<std::size_t>(spec.count()));
-    weights.read(name, values);
-    if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); }))
-      fail(ErrorKind::data, "{}: tensor '{}' holds values that are not finite (NaN or infinite); take another copy of the weights", folder.string(), name);
+    take_tensor(folder, weights, name, layout, arena, e);
     used.insert(name);
   }
   check(!used.empty(), "read_encoder: the model has no encoder");
   return beside(folder, weights, used);
+}
+
+std::vector<std::string> read_masked_decoder(const std::filesystem::path& folder, const ParameterLayout& layout, const at::Tensor& arena) {
+  const SafetensorsFolder weights(folder);
+  std::vector<std::string> used;
+  std::string lacks;
+  for (std::size_t e = 0; e < layout.entries.size(); ++e) {
+    const std::string& parameter = layout.entries[e].spec.name;
+    if (!parameter.starts_with(decoder_prefix)) continue;
+    std::string name;
+    if (find_tensor(weights, parameter, name) == nullptr) {
+      lacks = parameter;
+      continue;
+    }
+    take_tensor(folder, weights, name, layout, arena, e);
+    used.push_back(name);
+  }
+  if (used.empty()) return used;
+  if (!lacks.empty())
+    fail(ErrorKind::data, "{}: tensor '{}' is there, but no tensor '{}'; expected the whole decoder or none", folder.string(), used[0], lacks);
+  require_tied(folder, weights, layout, arena);
+  for (const std::string& name : weights.names())
+    if (name == "cls.predictions.decoder.weight" || (name == "cls.predictions.decoder.bias" && std::find(used.begin(), used.end(), name) == used.end()))
+      used.push_back(name);
+  return used;
 }
 
 std::string encoder_digest(const TextConfig& text, const ParameterLayout& layout, const at::Tensor& arena) {
@@ -204,15 +254,18 @@ std::string encoder_digest(const TextConfig& text, const ParameterLayout& layout
 
 void write_encoder(const std::filesystem::path& folder, const TextConfig& text, const ParameterLayout& layout, const at::Tensor& arena,
                    const std::vector<std::string>& vocabulary) {
+  const bool decoder = std::any_of(layout.entries.begin(), layout.entries.end(), [](const auto& entry) { return entry.spec.name.starts_with(decoder_prefix); });
   std::vector<TensorView> views;
   for (std::size_t e = 0; e < layout.entries.size(); ++e) {
     const ParameterSpec& spec = layout.entries[e].spec;
-    if (spec.name.starts_with(prefix))
-      views.push_back({spec.name.substr(std::string_view(prefix).size()), spec.shape, view_of(layout, arena, e).data_ptr<float>()});
+    const float* values = view_of(layout, arena, e).data_ptr<float>();
+    if (spec.name.starts_with(prefix)) views.push_back({(decoder ? "bert." : "") + spec.name.substr(std::string_view(prefix).size()), spec.shape, values});
+    if (spec.name.starts_with(decoder_prefix)) views.push_back({spec.name, spec.shape, values});
   }
   const auto padding = std::find(vocabulary.begin(), vocabulary.end(), "[PAD]") - vocabulary.begin();
   write_safetensors(folder / "model.safetensors", views, {{"format", "pt"}});
-  write_file(folder / "config.json", encoder_config_json(text, static_cast<std::int64_t>(vocabulary.size()), padding));
+  write_file(folder / "config.json", encoder_config_json(text, static_cast<std::int64_t>(vocabulary.size()), padding,
+                                                         decoder ? EncoderKind::masked_language_model : EncoderKind::plain));
   std::string lines;
   for (const std::string& token : vocabulary) lines += token + "\n";
   write_file(folder / "vocab.txt", lines);

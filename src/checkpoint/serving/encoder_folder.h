@@ -24,8 +24,12 @@ struct EncoderArchitecture {
 // positions, a decoder; and for sizes that are missing or no whole numbers. `where`: how messages call the text.
 [[nodiscard]] EncoderArchitecture encoder_architecture(std::string_view config_json, const std::string& where);
 
+// What a folder holds: the encoder alone, or with the decoder of masked tokens (family text_mlm).
+enum class EncoderKind { plain, masked_language_model };
+
 // The config.json of an encoder built from settings.
-[[nodiscard]] std::string encoder_config_json(const TextConfig& text, std::int64_t vocabulary_size, std::int64_t padding_token);
+[[nodiscard]] std::string encoder_config_json(const TextConfig& text, std::int64_t vocabulary_size, std::int64_t padding_token,
+                                              EncoderKind kind = EncoderKind::plain);
 
 // Throws: Error{data} unless the folder's vocabulary (vocab.txt, else tokenizer.json, else the size in config.json) is `vocabulary`, line by line; `shards`:
 // the data set that `vocabulary` is of, for the message.
@@ -36,11 +40,15 @@ void require_vocabulary(const std::filesystem::path& folder, const std::vector<s
 // Throws: Error{missing}, Error{data} naming a tensor that lacks, has another shape or type, or holds values that are not finite.
 [[nodiscard]] std::vector<std::string> read_encoder(const std::filesystem::path& folder, const ParameterLayout& layout, const at::Tensor& arena);
 
+// Fills the parameters `cls.predictions.*` of the arena where the folder has them. Returns the folder's tensors that were used; none where it has no decoder.
+// Throws: as read_encoder, also for a decoder that is not complete, or whose weight is not that of the word embeddings.
+[[nodiscard]] std::vector<std::string> read_masked_decoder(const std::filesystem::path& folder, const ParameterLayout& layout, const at::Tensor& arena);
+
 // Hex SHA-256 over the architecture and the bytes of every parameter `encoder.*`: equal for encoders that compute the same.
 [[nodiscard]] std::string encoder_digest(const TextConfig& text, const ParameterLayout& layout, const at::Tensor& arena);
 
-// Writes config.json, model.safetensors and vocab.txt, which `AutoModel` opens, into an existing folder. Throws: Error{cannot_create,
-// io}.
+// Writes config.json, model.safetensors and vocab.txt, which `AutoModel` opens, into an existing folder; a layout with `cls.predictions.*` as a folder that
+// `AutoModelForMaskedLM` opens (encoder names with `bert.` in front). Throws: Error{cannot_create, io}.
 void write_encoder(const std::filesystem::path& folder, const TextConfig& text, const ParameterLayout& layout, const at::Tensor& arena,
                    const std::vector<std::string>& vocabulary);
 

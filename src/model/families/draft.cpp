@@ -40,6 +40,10 @@ at::Tensor LinearLayer::operator()(const at::Tensor& x, const BlockInput& in) co
   return ops::linear(x, in.parameters[weight], has_bias ? in.parameters[bias] : at::Tensor(), in.weights);
 }
 
+at::Tensor LayerNormLayer::operator()(const at::Tensor& x, const BlockInput& in) const {
+  return at::layer_norm(x, {x.size(-1)}, in.parameters[weight], in.parameters[bias], epsilon);
+}
+
 at::Tensor DynamicReluLayer::operator()(const at::Tensor& x, const BlockInput& in) const {
   if (!dynamic) return at::relu(x);
   return ops::dynamic_relu(x, {in.parameters[d1], in.parameters[b1], in.parameters[d2], in.parameters[b2]}, in.weights);
@@ -51,6 +55,22 @@ LinearLayer add_linear(BlockDraft& draft, const std::string& name, std::int64_t 
   layer.has_bias = bias == Bias::yes;
   if (layer.has_bias) layer.bias = draft.parameter(uniform_spec(name + ".bias", {out}, in, false));
   return layer;
+}
+
+LinearLayer add_bert_linear(BlockDraft& draft, const std::string& name, std::int64_t in, std::int64_t out) {
+  LinearLayer layer;
+  layer.weight = draft.parameter({name + ".weight", {out, in}, Init::normal, bert_deviation});
+  layer.bias = draft.parameter({name + ".bias", {out}, Init::zeros, 0, false});
+  layer.has_bias = true;
+  return layer;
+}
+
+LayerNormLayer add_layer_norm(BlockDraft& draft, const std::string& name, std::int64_t width, double epsilon) {
+  LayerNormLayer norm;
+  norm.epsilon = epsilon;
+  norm.weight = draft.parameter({name + ".weight", {width}, Init::ones, 0, false});
+  norm.bias = draft.parameter({name + ".bias", {width}, Init::zeros, 0, false});
+  return norm;
 }
 
 DynamicReluLayer add_dynamic_relu(BlockDraft& draft, const std::string& set, std::int64_t width, bool dynamic) {

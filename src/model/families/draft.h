@@ -46,10 +46,23 @@ struct PoolingLayer {
   [[nodiscard]] ops::PoolingWeights weights(const BlockInput& in) const { return {in.parameters[w], in.parameters[b], in.parameters[v]}; }
 };
 
+struct LayerNormLayer {
+  std::size_t weight = 0, bias = 0;
+  double epsilon = 0;
+  [[nodiscard]] at::Tensor operator()(const at::Tensor& x, const BlockInput& in) const;
+};
+
 enum class Bias { yes, no };
 
 // `<name>.weight` [out, in] and `<name>.bias` [out], PyTorch's defaults.
 [[nodiscard]] LinearLayer add_linear(BlockDraft& draft, const std::string& name, std::int64_t in, std::int64_t out, Bias bias = Bias::yes);
+
+// The same shapes with BERT's initial values: weights N(0, 0.02), biases 0.
+inline constexpr double bert_deviation = 0.02;
+[[nodiscard]] LinearLayer add_bert_linear(BlockDraft& draft, const std::string& name, std::int64_t in, std::int64_t out);
+
+// `<name>.weight` [width], 1, and `<name>.bias` [width], 0.
+[[nodiscard]] LayerNormLayer add_layer_norm(BlockDraft& draft, const std::string& name, std::int64_t width, double epsilon);
 
 // The dynamic ReLU of `set` ("all" or "g<group>") at `width`; a plain ReLU unless `dynamic`.
 [[nodiscard]] DynamicReluLayer add_dynamic_relu(BlockDraft& draft, const std::string& set, std::int64_t width, bool dynamic);

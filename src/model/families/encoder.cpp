@@ -8,8 +8,6 @@
 namespace tributary {
 namespace {
 
-constexpr double initial_deviation = 0.02;
-
 std::int64_t window_count(const Batch& batch) { return batch.notes.window_ids.defined() ? batch.notes.window_ids.size(0) : 0; }
 
 // A frozen block stays in evaluation mode and records no graph.
@@ -24,31 +22,6 @@ struct Mode {
   c10::AutoGradMode recording;
 };
 
-LinearLayer add_bert_linear(BlockDraft& draft, const std::string& name, std::int64_t in, std::int64_t out) {
-  LinearLayer layer;
-  layer.weight = draft.parameter({name + ".weight", {out, in}, Init::normal, initial_deviation, true});
-  layer.bias = draft.parameter({name + ".bias", {out}, Init::zeros, 0, false});
-  layer.has_bias = true;
-  return layer;
-}
-
-struct LayerNorm {
-  std::size_t weight = 0, bias = 0;
-  double epsilon = 0;
-  [[nodiscard]] at::Tensor operator()(const at::Tensor& x, const BlockInput& in) const {
-    return at::layer_norm(x, {x.size(-1)}, in.parameters[weight], in.parameters[bias], epsilon);
-  }
-};
-
-LayerNorm add_layer_norm(BlockDraft& draft, const std::string& name, const TextConfig& text) {
-  LayerNorm norm;
-  const std::int64_t width = text.width;
-  norm.epsilon = text.layer_norm_epsilon;
-  norm.weight = draft.parameter({name + ".weight", {width}, Init::ones, 0, false});
-  norm.bias = draft.parameter({name + ".bias", {width}, Init::zeros, 0, false});
-  return norm;
-}
-
 // [W, L] bool: real tokens.
 at::Tensor token_mask(const NoteTensors& notes) {
   return at::arange(notes.window_ids.size(1), notes.window_lengths.options()).lt(notes.window_lengths.unsqueeze(1));
@@ -60,10 +33,10 @@ void add_embeddings(BlockList& list, const TextConfig& text, std::int64_t vocabu
   draft.spec.reads = {BatchField::notes};
   draft.spec.gives = {gives};
   const std::string prefix = "encoder.embeddings.";
-  const std::size_t word = draft.parameter({prefix + "word_embeddings.weight", {vocabulary_size, text.width}, Init::normal, initial_deviation});
-  const std::size_t position = draft.parameter({prefix + "position_embeddings.weight", {text.positions, text.width}, Init::normal, initial_deviation});
-  const std::size_t type = draft.parameter({prefix + "token_type_embeddings.weight", {text.type_vocabulary, text.width}, Init::normal, initial_deviation});
-  const LayerNorm norm = add_layer_norm(draft, prefix + "LayerNorm", text);
+  const std::size_t word = draft.parameter(word_embeddings(text, vocabulary_size));
+  const std::size_t position = draft.parameter({prefix + "position_embeddings.weight", {text.positions, text.width}, Init::normal, bert_deviation});
+  const std::size_t type = draft.parameter({prefix + "token_type_embeddings.weight", {text.type_vocabulary, text.width}, Init::normal, bert_deviation});
+  const LayerNormLayer norm = add_layer_norm(draft, prefix + "LayerNorm", text.width, text.layer_norm_epsilon);
   add_block(list, std::move(draft), [=](const BlockInput& in) -> std::vector<at::Tensor> {
     const NoteTensors& notes = in.batch.notes;
     if (notes.hidden.defined()) return {notes.hidden};  // read from a cache; the layers hand it on
@@ -105,10 +78,10 @@ void add_layer(BlockList& list, const TextConfig& text, std::int64_t number, con
   attention.key = add_bert_linear(draft, prefix + "attention.self.key", text.width, text.width);
   attention.value = add_bert_linear(draft, prefix + "attention.self.value", text.width, text.width);
   const LinearLayer attention_output = add_bert_linear(draft, prefix + "attention.output.dense", text.width, text.width);
-  const LayerNorm attention_norm = add_layer_norm(draft, prefix + "attention.output.LayerNorm", text);
+  const LayerNormLayer attention_norm = add_layer_norm(draft, prefix + "attention.output.LayerNorm", text.width, text.layer_norm_epsilon);
   const LinearLayer intermediate = add_bert_linear(draft, prefix + "intermediate.dense", text.width, text.intermediate);
   const LinearLayer output = add_bert_linear(draft, prefix + "output.dense", text.intermediate, text.width);
-  const LayerNorm output_norm = add_layer_norm(draft, prefix + "output.LayerNorm", text);
+  const LayerNormLayer output_norm = add_layer_norm(draft, prefix + "output.LayerNorm", text.width, text.layer_norm_epsilon);
   add_block(list, std::move(draft), [=](const BlockInput& in) -> std::vector<at::Tensor> {
     const at::Tensor& hidden = in.taken[0];
     if (window_count(in.batch) == 0 || in.batch.notes.hidden.defined()) return {hidden};
@@ -121,6 +94,10 @@ void add_layer(BlockList& list, const TextConfig& text, std::int64_t number, con
 }
 
 }  // namespace
+
+ParameterSpec word_embeddings(const TextConfig& text, std::int64_t vocabulary_size) {
+  return {"encoder.embeddings.word_embeddings.weight", {vocabulary_size, text.width}, Init::normal, bert_deviation};
+}
 
 std::string add_encoder(BlockList& list, const TextConfig& text, std::int64_t vocabulary_size) {
   std::string hidden = "text.hidden.0";

@@ -15,6 +15,9 @@ namespace tributary {
 // Row in the packed hidden state of each window's first token. [W] -> [W], int64
 [[nodiscard]] at::Tensor first_rows(const at::Tensor& window_lengths);
 
+// The embeddings of the vocabulary: what the embedding block and a tied decoder share, trained unless the settings freeze the embeddings.
+[[nodiscard]] ParameterSpec word_embeddings(const TextConfig& text, std::int64_t vocabulary_size);
+
 // Row in the packed hidden state of each flat position w * L + i. window_lengths [W], positions [...] -> [...], int64
 [[nodiscard]] at::Tensor packed_rows(const at::Tensor& window_lengths, std::int64_t window_tokens, const at::Tensor& positions);
 

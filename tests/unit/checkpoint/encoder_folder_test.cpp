@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "checkpoint/serving/safetensors.h"
 #include "model/families/encoder.h"
+#include "model/families/text_mlm.h"
 #include "support/folder.h"
 
 namespace tributary {
@@ -34,6 +35,9 @@ class EncoderFolder : public testing::Test {
     BlockList list;
     static_cast<void>(add_encoder(list, text, static_cast<std::int64_t>(words.size())));
     list.parameters.push_back({"head.weight", {3}, Init::ones});
+    write(list);
+  }
+  void write(const BlockList& list) {
     layout = make_layout(list.parameters);
     arena = make_arena(layout, at::kFloat);
     initialise(layout, arena, 4);
@@ -130,6 +134,72 @@ TEST_F(EncoderFolder, is_refused_by_the_name_of_its_faulty_tensor) {
   EXPECT_THAT(refusal(), testing::AllOf(testing::StartsWith("66"), HasSubstr("neither model.safetensors")));
   write_file(folder.path() / "pytorch_model.bin", "\x80\x02");
   EXPECT_THAT(refusal(), testing::AllOf(testing::StartsWith("66"), HasSubstr("safe_serialization=True")));
+}
+
+// The same with the decoder of masked tokens.
+class MaskedFolder : public EncoderFolder {
+ protected:
+  void SetUp() override {
+    ModelSettings settings;
+    settings.model.family = "text_mlm";
+    settings.text = text;
+    Schema schema;
+    schema.notes = true;
+    write(text_mlm(settings, schema, static_cast<std::int64_t>(words.size())));
+  }
+  [[nodiscard]] std::string decoder_refusal() const {
+    try {
+      const at::Tensor target = make_arena(layout, at::kFloat);
+      static_cast<void>(read_encoder(folder.path(), layout, target));
+      static_cast<void>(read_masked_decoder(folder.path(), layout, target));
+    } catch (const Error& error) {
+      return std::to_string(error.exit_code()) + " " + error.what();
+    }
+    return "accepted";
+  }
+};
+
+TEST_F(MaskedFolder, has_the_stock_names_and_comes_back_bit_for_bit) {
+  const auto tensors = read_safetensors(folder.path() / "model.safetensors");
+  EXPECT_EQ(tensors.size(), layout.entries.size());
+  for (const auto& [name, tensor] : tensors) EXPECT_TRUE(name.starts_with("bert.e") || name.starts_with("cls.predictions.")) << name;
+  EXPECT_THAT(read_file(folder.path() / "config.json"), HasSubstr("BertForMaskedLM"));
+  const at::Tensor same = make_arena(layout, at::kFloat);
+  initialise(layout, same, 5);
+  ASSERT_FALSE(at::equal(same, arena));
+  const std::vector<std::string> left_out = read_encoder(folder.path(), layout, same);
+  EXPECT_EQ(left_out.size(), 5U);
+  EXPECT_EQ(read_masked_decoder(folder.path(), layout, same), left_out);
+  EXPECT_TRUE(at::equal(same, arena));
+}
+
+TEST_F(MaskedFolder, may_repeat_what_is_tied_and_use_old_names) {
+  rewrite([](auto& tensors) {
+    tensors["cls.predictions.decoder.weight"] = tensors.at("bert.embeddings.word_embeddings.weight");
+    tensors["cls.predictions.decoder.bias"] = tensors.at("cls.predictions.bias");
+    tensors["cls.predictions.transform.LayerNorm.gamma"] = tensors.at("cls.predictions.transform.LayerNorm.weight");
+    tensors.erase("cls.predictions.transform.LayerNorm.weight");
+  });
+  const at::Tensor same = make_arena(layout, at::kFloat);
+  const std::vector<std::string> left_out = read_encoder(folder.path(), layout, same);
+  EXPECT_THAT(read_masked_decoder(folder.path(), layout, same), testing::UnorderedElementsAreArray(left_out));
+  EXPECT_EQ(left_out.size(), 7U);
+  EXPECT_TRUE(at::equal(same, arena));
+  rewrite([](auto& tensors) { tensors.erase("cls.predictions.bias"); });
+  EXPECT_EQ(decoder_refusal(), "accepted");  // the decoder's own bias is it
+}
+
+TEST_F(MaskedFolder, without_a_decoder_gives_none_and_half_a_decoder_is_refused) {
+  rewrite([](auto& tensors) { tensors["cls.predictions.decoder.weight"] = {{6, 4}, std::vector<float>(24, 1)}; });
+  EXPECT_THAT(decoder_refusal(), testing::AllOf(testing::StartsWith("65"), HasSubstr("'cls.predictions.decoder.weight' is not the word embeddings")));
+  rewrite([](auto& tensors) {
+    tensors.erase("cls.predictions.decoder.weight");
+    tensors.erase("cls.predictions.transform.dense.bias");
+  });
+  EXPECT_THAT(decoder_refusal(), HasSubstr("no tensor 'cls.predictions.transform.dense.bias'"));
+  rewrite([](auto& tensors) { std::erase_if(tensors, [](const auto& entry) { return entry.first.starts_with("cls."); }); });
+  const at::Tensor target = make_arena(layout, at::kFloat);
+  EXPECT_TRUE(read_masked_decoder(folder.path(), layout, target).empty());
 }
 
 TEST_F(EncoderFolder, has_the_vocabulary_of_the_shards_or_is_refused_with_both_sizes) {

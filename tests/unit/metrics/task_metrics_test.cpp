@@ -37,6 +37,20 @@ TEST(TaskMetrics, ignore_records_without_a_label_whatever_they_hold) {
   EXPECT_EQ(with_gaps.confusion, (std::vector<std::int64_t>{1, 1, 0, 1}));
 }
 
+TEST(TaskMetrics, of_masked_tokens_are_loss_perplexity_and_accuracy) {
+  const Task masked{"masked_tokens", TaskKind::masked_token, {}};
+  const TaskMetrics metrics = evaluate_task(masked, {}, Values{0.5, 1, 2, 0, 3.5, 0, 0, 1}, Values{17, 30000, 0, 5}, Valid{1, 1, 1, 1});
+  EXPECT_EQ(metrics.records, 4);
+  EXPECT_THAT(metrics.values, testing::ElementsAre(testing::Pair("loss", testing::Optional(1.5)), testing::Pair("perplexity", testing::Optional(std::exp(1.5))),
+                                                   testing::Pair("accuracy", testing::Optional(0.5))));
+  const auto json = nlohmann::json::parse(metrics_json(std::vector{metrics}));
+  EXPECT_EQ(json["tasks"]["masked_tokens"],
+            nlohmann::json::parse(R"({"kind": "masked_token", "tokens": 4, "metrics": {"loss": 1.5, "perplexity": 4.4816890703380645, "accuracy": 0.5}})"));
+  const TaskMetrics none = evaluate_task(masked, {}, {}, {}, {});
+  EXPECT_EQ(none.records, 0);
+  EXPECT_EQ(metric_named(none, "perplexity"), std::nullopt);
+}
+
 TEST(TaskMetrics, take_the_class_prior_from_the_training_labels_alone) {
   LabelCounts counts;
   counts.valid = {8, 100, 100};

@@ -47,6 +47,11 @@ TEST(RunSettings, refuse_fields_that_do_not_fit_together) {
   EXPECT_THAT(complaint("", {"data.leave_out=[\"note\"]"}), HasSubstr("found \"note\""));
   EXPECT_THAT(complaint("", {"run.max_time=soon"}), HasSubstr("run.max_time: expected a duration"));
   EXPECT_THAT(complaint("", {"run.ranks=two"}), HasSubstr("run.ranks: expected \"any\" or a number of ranks, found \"two\""));
+  EXPECT_THAT(complaint("", {"model.family=text_mlm", "train.watch=auroc"}),
+              HasSubstr("train.watch = \"auroc\": model.family = \"text_mlm\" has a loss alone"));
+  EXPECT_THAT(complaint("", {"model.family=text_mlm", "data.leave_out=[\"notes\"]"}), HasSubstr("data.leave_out"));
+  EXPECT_THAT(complaint("", {"model.family=text_mlm", "text.cache=c", "text.freeze=all"}), HasSubstr("text.cache is of no use"));
+  EXPECT_EQ(complaint("", {"model.family=text_mlm"}), "");
   const std::string both = complaint("", {"text.heads=3", "lstm.kernel=4"});
   EXPECT_THAT(both, HasSubstr("text.heads"));
   EXPECT_THAT(both, HasSubstr("lstm.kernel"));

@@ -1,0 +1,7 @@
+add_executable(run_masked "${CMAKE_CURRENT_SOURCE_DIR}/encoder/run_masked.cpp")
+target_include_directories(run_masked PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+target_link_libraries(run_masked PRIVATE tributary_checkpoint)
+tributary_torch(run_masked)
+add_script_test(golden.text_mlm golden/peer_text_mlm.py PROCESSORS 1 LABELS peers)
+add_script_test(train.masked_language_modelling_has_equal_bits_on_1_to_4_ranks train/text_mlm.py PROCESSORS 4)
+add_script_test(train.masked_language_model_opens_in_transformers train/peer_text_mlm.py LABELS peers ARGS $<TARGET_FILE:run_masked> PROCESSORS 1)
