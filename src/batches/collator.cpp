@@ -36,6 +36,7 @@ FieldSelection both(FieldSelection fields, const FieldSelection& read) {
   fields.series = fields.series && read.series;
   fields.tokens = fields.tokens && read.tokens;
   fields.images = fields.images && read.images;
+  fields.entities = fields.entities && read.entities;
   return fields;
 }
 
@@ -302,9 +303,11 @@ void Collator::collate_pairs(const std::vector<RowRef>& rows, std::size_t task, 
 
 void Collator::collate_task(const std::vector<RowRef>& rows, std::size_t task, const std::optional<TrainingDraws>& training, Batch& batch) const {
   const TaskKind kind = schema_.tasks[task].kind;
-  if (kind == TaskKind::relation) return collate_pairs(rows, task, training, batch);
+  if (kind == TaskKind::relation && fields_.entities) return collate_pairs(rows, task, training, batch);
   batch.pairs.emplace_back();
-  if (kind == TaskKind::masked_token) {
+  if (kind == TaskKind::relation) {
+    batch.labels.emplace_back();
+  } else if (kind == TaskKind::masked_token) {
     const at::Tensor& token = batch.notes.masked_token;
     batch.labels.push_back({token.to(at::kFloat).unsqueeze(1), at::ones({token.size(0)}, at::kBool)});  // exact: no vocabulary has 2^24 tokens
   } else {

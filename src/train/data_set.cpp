@@ -43,6 +43,7 @@ FieldSelection fields_of(const Schema& schema, const DataConfig& config, const B
   fields.tokens = fields.tokens && read(BatchField::notes);
   fields.images = fields.images && read(BatchField::image);
   fields.text = fields.tokens && model.marked_pairs.has_value();
+  fields.entities = fields.entities && read(BatchField::entities);
   return fields;
 }
 

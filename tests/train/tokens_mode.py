@@ -88,6 +88,10 @@ def main() -> None:
             assert runs[ranks].train(ranks, *SETTINGS) == 0, runs[ranks].log()
             if ranks > 1:
                 expect_equal(runs[ranks], runs[1], 10)
+        frozen = [*SETTINGS, "text.freeze=all"]
+        encoded, cached = Run(folder, "encoded", shards), Run(folder, "cached", shards)
+        assert encoded.train(1, *frozen) == 0 and cached.train(2, *frozen, f"text.cache={folder / 'cache'}") == 0, encoded.log() + cached.log()
+        expect_equal(cached, encoded, 10)
         steps = runs[1].steps()
         assert {s["leaves"] for s in steps} == {7} and all(set(s["task_losses"]) == {"diagnosis", TASK} for s in steps)
         names = {name.split("/", 1)[1] for name in runs[1].tensors(10)}
