@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "ingest/tokenizer.h"
 
 namespace tributary {
@@ -209,7 +210,29 @@ void refuse_capitals(const std::vector<std::string>& vocabulary, const std::stri
   }
 }
 
+std::string read_if_there(const std::filesystem::path& path) {
+  std::error_code code;
+  return std::filesystem::exists(path, code) ? read_file(path) : std::string();
+}
+
 }  // namespace
+
+TokenizerFiles tokenizer_files(const std::filesystem::path& path) {
+  TokenizerFiles files;
+  std::error_code code;
+  const bool folder = std::filesystem::is_directory(path, code);
+  files.where = path.string();
+  files.config = read_if_there((folder ? path : path.parent_path()) / config_name);
+  if (!folder) {
+    (path.extension() == ".json" ? files.tokenizer : files.vocabulary) = read_file(path);
+    return files;
+  }
+  files.tokenizer = read_if_there(path / tokenizer_name);
+  files.vocabulary = read_if_there(path / "vocab.txt");
+  if (files.tokenizer.empty() && files.vocabulary.empty())
+    fail(ErrorKind::missing, "{}: neither tokenizer.json nor vocab.txt in this folder; name a tokenizer's file or its folder", path.string());
+  return files;
+}
 
 TokenizerSpec parse_tokenizer(const TokenizerFiles& files) {
   TokenizerSpec spec;

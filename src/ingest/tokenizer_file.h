@@ -1,6 +1,7 @@
 // Tokenizers as the ecosystem stores them: vocab.txt with tokenizer_config.json, or tokenizer.json.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,10 @@ struct TokenizerFiles {
   std::string config;      // tokenizer_config.json; must not contradict tokenizer.json
   std::string where;
 };
+
+// The texts of `path`, a vocab.txt, a tokenizer.json or the folder of one of them, and of the tokenizer_config.json beside it.
+// Throws: Error{missing} where there is none, Error{io}.
+[[nodiscard]] TokenizerFiles tokenizer_files(const std::filesystem::path& path);
 
 // WordPiece under BertNormalizer and BertPreTokenizer. Truncation, padding and decoding are not the tokenizer's business here; everything else that would
 // give other tokens is refused. A vocab.txt without tokenizer_config.json is lower-case, so one with capitals is refused, too.

@@ -9,6 +9,7 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/directory.h"
 #include "comm/agree.h"
+#include "ingest/tokenizer_file.h"
 
 namespace tributary {
 namespace {
@@ -37,6 +38,17 @@ Found find_config(const RunSettings& settings, const std::string& resume) {
   const fs::path saved = *checkpoint / config_file;
   const TextConfig text = parse_run_settings(read_file(saved), saved.string(), {}).settings.model.text;
   return {saved.string(), encoder_config_json(text, static_cast<std::int64_t>(load_catalogue(*checkpoint).vocabulary.size()), 0)};
+}
+
+// Equal vocabularies alone do not make equal tokens: one tokenizer may lower-case what the other leaves.
+void require_tokenizer(const std::string& folder, const Catalogue& catalogue, const std::string& shards) {
+  if (!fs::exists(fs::path(folder) / "vocab.txt") && !fs::exists(fs::path(folder) / "tokenizer.json")) return;
+  const std::string expected = to_json(parse_tokenizer(tokenizer_files(folder)).options), found = to_json(catalogue.tokenizer);
+  if (expected == found) return;
+  fail(ErrorKind::data,
+       "text.pretrained: the encoder of {} was made for texts tokenized with\n  {}\nthe texts of {} were tokenized with\n  {}\n"
+       "replace the tokens of the data set: tributary shards retokenize {} --tokenizer {}",
+       folder, expected, shards, found, shards, folder);
 }
 
 }  // namespace
@@ -73,6 +85,7 @@ std::string load_pretrained(const Communicator& comm, const Log& log, const RunS
   const std::string digest = agreed(comm, [&]() -> std::string {
     if (comm.rank() != 0) return {};
     require_vocabulary(text.pretrained, catalogue.vocabulary, settings.data.shards);
+    require_tokenizer(text.pretrained, catalogue, settings.data.shards);
     std::vector<std::string> left_out = read_encoder(text.pretrained, layout, parameters);
     if (settings.model.model.family == "text_mlm") {
       const std::vector<std::string> decoder = read_masked_decoder(text.pretrained, layout, parameters);

@@ -24,7 +24,8 @@ namespace tributary {
 void apply_architecture(const Configuration& configuration, const EncoderArchitecture& found, TextConfig& text);
 
 // Fills the encoder's parameters on every rank from the folder, which rank 0 reads, and for text_mlm the decoder's where the folder has one. Returns the digest
-// of the encoder. Collective: all ranks. Throws on all ranks together: Error{data} also when the vocabulary of the shards is not the folder's.
+// of the encoder. Collective: all ranks. Throws on all ranks together: Error{data} also when the vocabulary or the tokenizer of the shards is not the
+// folder's.
 [[nodiscard]] std::string load_pretrained(const Communicator& comm, const Log& log, const RunSettings& settings, const Catalogue& catalogue,
                                           const ParameterLayout& layout, const at::Tensor& parameters);
 

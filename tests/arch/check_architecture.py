@@ -19,7 +19,7 @@ ALLOWED = {
     "optim": ["base", "comm", "model", "pipeline"],
     "checkpoint": ["base", "comm", "shards", "model", "optim"],
     "metrics": ["base", "shards"],
-    "train": ["base", "comm", "shards", "batches", "model", "pipeline", "optim", "checkpoint", "metrics"],
+    "train": ["base", "comm", "shards", "ingest", "batches", "model", "pipeline", "optim", "checkpoint", "metrics"],
     "app": ["base", "comm", "shards", "ingest", "batches", "model", "pipeline", "optim", "checkpoint", "metrics", "train"],
 }
 
