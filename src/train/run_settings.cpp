@@ -70,11 +70,10 @@ void validate(const RunSettings& s) {
   collect([&] { check_settings(s.data); });
   collect([&] { check_window(s.model, s.data.window_tokens); });
   collect([&] { check_settings(s.model); });
-  if (s.model.model.family == "text_mlm") {
-    demand(s.train.watch == "loss", fmt::format("train.watch = \"{}\": model.family = \"text_mlm\" has a loss alone; use \"loss\"", s.train.watch));
-    demand(std::find(s.data.leave_out.begin(), s.data.leave_out.end(), "notes") == s.data.leave_out.end(),
-           "data.leave_out has \"notes\", which are all that model.family = \"text_mlm\" learns from");
-  }
+  demand(s.model.model.family != "text_mlm" || s.train.watch == "loss",
+         fmt::format("train.watch = \"{}\": model.family = \"text_mlm\" has a loss alone; use \"loss\"", s.train.watch));
+  demand(s.model.model.family == "lm_hhda" || std::find(s.data.leave_out.begin(), s.data.leave_out.end(), "notes") == s.data.leave_out.end(),
+         fmt::format("data.leave_out has \"notes\", which are all that model.family = \"{}\" learns from", s.model.model.family));
   int ranks = 0;
   const char* end = s.run.ranks.data() + s.run.ranks.size();
   const auto [after, error] = std::from_chars(s.run.ranks.data(), end, ranks);

@@ -49,7 +49,8 @@ TEST(RunSettings, refuse_fields_that_do_not_fit_together) {
   EXPECT_THAT(complaint("", {"run.ranks=two"}), HasSubstr("run.ranks: expected \"any\" or a number of ranks, found \"two\""));
   EXPECT_THAT(complaint("", {"model.family=text_mlm", "train.watch=auroc"}),
               HasSubstr("train.watch = \"auroc\": model.family = \"text_mlm\" has a loss alone"));
-  EXPECT_THAT(complaint("", {"model.family=text_mlm", "data.leave_out=[\"notes\"]"}), HasSubstr("data.leave_out"));
+  for (const std::string family : {"text_mlm", "text_bert"})
+    EXPECT_THAT(complaint("", {"model.family=" + family, "data.leave_out=[\"notes\"]"}), HasSubstr("all that model.family = \"" + family + "\" learns from"));
   EXPECT_THAT(complaint("", {"model.family=text_mlm", "text.cache=c", "text.freeze=all"}), HasSubstr("text.cache is of no use"));
   EXPECT_EQ(complaint("", {"model.family=text_mlm"}), "");
   const std::string both = complaint("", {"text.heads=3", "lstm.kernel=4"});
