@@ -6,13 +6,10 @@ the sum of squares. The encoder is the one that peer_lm_hhda.py holds to BertMod
     python text_bert.py --check    compares with the file that stands there
 """
 
-import sys
-
 import torch
-from safetensors.torch import load_file, save_file
 
 import lm_hhda
-from lm_hhda import F64, HERE, Parameters, bert, linear, one_loss, signature
+from lm_hhda import F64, Parameters, bert, linear, one_loss, signature, store
 from lm_hhda_batch import CLS, SEP, mix
 
 WINDOW = 14  # tokens with [CLS] and [SEP]
@@ -133,17 +130,7 @@ def main():
         tensors.update({f"{variant}/{name}": value for name, value in results.items()})
         tensors.update({f"{variant}/gradient.{name}": signature(name, g) for name, g in gradients.items()})
         print(f"{variant}: loss {results['loss']:.6f}, {len(gradients)} parameters")
-    path = HERE / "text_bert.safetensors"
-    if "--check" not in sys.argv:
-        save_file({key: value.contiguous() for key, value in tensors.items()}, path)
-        return
-    stored, compared = load_file(path), 0
-    assert stored.keys() == tensors.keys()
-    for key, value in tensors.items():
-        assert torch.allclose(stored[key], value, rtol=1e-11, atol=1e-13, equal_nan=True), key
-        compared += value.numel()
-    print(f"{compared} stored values are what this script computes")
-    assert compared > 700
+    store({"text_bert": tensors}, 700)
 
 
 if __name__ == "__main__":
