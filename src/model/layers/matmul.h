@@ -1,6 +1,6 @@
 // float32 matrix products, full speed on any processor with AVX-512 or AVX2 (MKL runs at half of it on some), with one factor packed once and used
 // often, as in a recurrence, where a library would pack it anew for a few rows each step.
-// Every element of a result is a sum of chains of 256 multiply-adds in ascending k: its bits do not depend on the number of rows beside it.
+// Every element of a result is a sum of chains of 128 multiply-adds in ascending k: its bits do not depend on the number of rows beside it.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -8,7 +8,7 @@ namespace tributary::ops {
 namespace {
 
 constexpr int lanes = 16;
-constexpr std::int64_t k_block = 256;  // a panel's slice of it, 32 KiB, stays in the first-level cache
+constexpr std::int64_t k_block = 128;  // a panel's slice of it, 16 KiB, stays in the first-level cache; a longer sum is one of blocks: see Tile
 constexpr int most_rows = 12;
 using Vector = float __attribute__((vector_size(lanes * sizeof(float)), aligned(sizeof(float))));
 
