@@ -32,25 +32,33 @@ def variants(out):
     return runs | {"text_bert": ("text_bert.toml", [*frozen, "data.negatives=0"])}
 
 
+def call(folder, arguments, *command):
+    """Seconds of one command on all ranks."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log").open("a") as log:
+        begin = time.monotonic()
+        subprocess.run([ROOT / "launch/ranks", str(arguments.ranks), BINARY, *command], check=True, stderr=log, stdout=log, env=environment)
+        return time.monotonic() - begin
+
+
+def train(folder, config, settings, seed, arguments):
+    given = [f"data.shards={arguments.shards}", f"run.dir={folder / 'run'}", f"text.pretrained={arguments.encoder}", f"train.seed={seed}", *settings]
+    return call(folder, arguments, "train", ROOT / "launch/configs" / config, *(word for setting in given for word in ("--set", setting)))
+
+
 def run(name, config, settings, seed, arguments):
-    """Seconds of the training, with everything from start to the last checkpoint."""
+    """Seconds of the training, with everything from start to the last checkpoint; a cache is built before, by a training of one step."""
     folder = arguments.out / f"{name}-{seed}"
     record = folder / "seconds.json"
     if record.exists():
         return json.loads(record.read_text())
-    start = [ROOT / "launch/ranks", str(arguments.ranks), BINARY]
-    given = [f"data.shards={arguments.shards}", f"run.dir={folder / 'run'}", f"text.pretrained={arguments.encoder}", f"train.seed={seed}", *settings]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "log").open("w") as log:
-        begin = time.monotonic()
-        command = [*start, "train", ROOT / "launch/configs" / config]
-        for setting in given:
-            command += ["--set", setting]
-        subprocess.run(command, check=True, stderr=log, stdout=log, env=environment)
-        seconds = time.monotonic() - begin
-        subprocess.run([*start, "evaluate", "--checkpoint", folder / "run/best", "--shards", arguments.shards, "--split", "test", "--out", folder / "test"],
-                       check=True, stderr=log, stdout=log, env=environment)
+    if any(setting.startswith("text.cache") for setting in settings):
+        first = arguments.out / f"{name}-cache"
+        if not first.exists():
+            print(f"{name}: cache there after {train(first, config, [*settings, 'train.steps=1'], seed, arguments) / 60:.1f} min", flush=True)
+    seconds = train(folder, config, settings, seed, arguments)
+    call(folder, arguments, "evaluate", "--checkpoint", folder / "run/best", "--shards", arguments.shards, "--split", "test", "--out", folder / "test")
     record.write_text(json.dumps(seconds))
     return seconds
 
