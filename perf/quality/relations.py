@@ -55,8 +55,9 @@ def run(name, config, settings, seed, arguments):
         return json.loads(record.read_text())
     if any(setting.startswith("text.cache") for setting in settings):
         first = arguments.out / f"{name}-cache"
-        if not first.exists():
+        if not (first / "done").exists():
             print(f"{name}: cache there after {train(first, config, [*settings, 'train.steps=1'], seed, arguments) / 60:.1f} min", flush=True)
+            (first / "done").touch()
     seconds = train(folder, config, settings, seed, arguments)
     call(folder, arguments, "evaluate", "--checkpoint", folder / "run/best", "--shards", arguments.shards, "--split", "test", "--out", folder / "test")
     record.write_text(json.dumps(seconds))

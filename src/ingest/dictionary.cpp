@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <utility>
 
 #include "base/error.h"
 #include "ingest/pattern.h"
+#include "shards/block_checks.h"
 
 namespace tributary {
 namespace {
@@ -95,6 +97,8 @@ class Dictionary::WordScanner {
 };
 
 Dictionary::Dictionary(std::string_view tsv, const std::vector<std::string>& types, const std::string& where) : words_(1024), edges_(1024) {
+  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+  if (tsv.starts_with(byte_order_mark)) tsv.remove_prefix(byte_order_mark.size());
   std::int64_t number = 0;
   while (!tsv.empty()) {
     const std::size_t size = std::min(tsv.find('\n'), tsv.size());
@@ -102,6 +106,7 @@ Dictionary::Dictionary(std::string_view tsv, const std::vector<std::string>& typ
     tsv.remove_prefix(std::min(size + 1, tsv.size()));
     ++number;
     if (line.empty() || line[0] == '#') continue;
+    if (!is_utf8(line)) fail(ErrorKind::data, "{}:{}: the line is not UTF-8; save the dictionary in that encoding", where, number);
     const std::size_t first = line.find('\t'), second = first == std::string_view::npos ? first : line.find('\t', first + 1);
     if (second == std::string_view::npos) fail(ErrorKind::data, "{}:{}: expected term, concept id and type, separated by tabs", where, number);
     const std::string_view term = trimmed(line.substr(0, first)), id = trimmed(line.substr(first + 1, second - first - 1));
@@ -181,16 +186,26 @@ void Dictionary::add_term(std::string_view term, DictionaryEntry entry) {
     state = state == 0 ? slot.first : make_state(state, slot.word);
   }
   if (state == 0) return;  // of separators alone
-  std::int64_t& place = entry.spelling.empty() ? states_[state].plain : states_[state].exact;
-  if (place >= 0) return;
-  place = static_cast<std::int64_t>(entries_.size());
+  const auto number = static_cast<std::int64_t>(entries_.size());
+  if (entry.spelling.empty()) {
+    if (states_[state].plain >= 0) return;
+    states_[state].plain = number;
+  } else {
+    if (exact_entry(state, entry.spelling) >= 0) return;
+    entry.next_exact = std::exchange(states_[state].exact, number);
+  }
   entries_.push_back(std::move(entry));
 }
 
 std::int64_t Dictionary::accepted(std::uint32_t state, std::string_view spelling) const {
-  const Terminal& terminal = states_[state];
-  if (terminal.exact >= 0 && entries_[static_cast<std::size_t>(terminal.exact)].spelling == spelling) return terminal.exact;
-  return terminal.plain;
+  const std::int64_t exact = exact_entry(state, spelling);
+  return exact >= 0 ? exact : states_[state].plain;
+}
+
+std::int64_t Dictionary::exact_entry(std::uint32_t state, std::string_view spelling) const {
+  std::int64_t entry = states_[state].exact;
+  while (entry >= 0 && entries_[static_cast<std::size_t>(entry)].spelling != spelling) entry = entries_[static_cast<std::size_t>(entry)].next_exact;
+  return entry;
 }
 
 std::vector<DictionaryMatch> Dictionary::find(std::string_view text) const {

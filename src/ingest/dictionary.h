@@ -15,9 +15,10 @@
 namespace tributary {
 
 struct DictionaryEntry {
-  std::string id;         // of the concept
-  std::uint8_t type = 0;  // number in the types given
-  std::string spelling;   // of an abbreviation; else empty
+  std::string id;                // of the concept
+  std::uint8_t type = 0;         // number in the types given
+  std::string spelling;          // of an abbreviation; else empty
+  std::int64_t next_exact = -1;  // another abbreviation that differs from it by a plural's s alone
 };
 
 struct DictionaryMatch {
@@ -28,7 +29,7 @@ struct DictionaryMatch {
 class Dictionary {
  public:
   // `tsv`: lines of term TAB concept id TAB type; empty lines and lines that begin with '#' are passed over, as are types that `types` does not name.
-  // Throws: Error{data} naming `where` and the line: less than three columns, an empty term or id.
+  // Throws: Error{data} naming `where` and the line: less than three columns, an empty term or id, a line that is not UTF-8.
   Dictionary(std::string_view tsv, const std::vector<std::string>& types, const std::string& where);
 
   [[nodiscard]] std::vector<DictionaryMatch> find(std::string_view text) const;  // in order, without overlaps
@@ -57,7 +58,8 @@ class Dictionary {
   WordSlot& make_word(std::string_view word, std::uint64_t hash);
   [[nodiscard]] std::uint32_t next_state(std::uint32_t state, std::uint32_t word) const;  // 0: none
   std::uint32_t make_state(std::uint32_t state, std::uint32_t word);
-  [[nodiscard]] std::int64_t accepted(std::uint32_t state, std::string_view spelling) const;  // entry; -1: no term ends here
+  [[nodiscard]] std::int64_t exact_entry(std::uint32_t state, std::string_view spelling) const;  // -1: none
+  [[nodiscard]] std::int64_t accepted(std::uint32_t state, std::string_view spelling) const;     // entry; -1: no term ends here
 
   std::vector<DictionaryEntry> entries_;
   std::string word_text_;

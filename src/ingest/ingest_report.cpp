@@ -28,8 +28,10 @@ void check_bad_rows(const IngestReport& report, std::int64_t allowed) {
   if (report.bad_total() <= allowed) return;
   std::string reasons;
   for (const auto& [reason, count] : report.bad_rows) reasons += fmt::format("{}{} x {}", reasons.empty() ? "" : ", ", count, reason);
-  fail(ErrorKind::data, "{} rows cannot be parsed ({}), the recipe's max_bad_rows allows {}; the first: {}", report.bad_total(), reasons, allowed,
-       fmt::join(report.first_bad_rows, "; "));
+  fail(ErrorKind::data,
+       "{} rows cannot be parsed ({}), the recipe's max_bad_rows allows {}; correct them, or raise max_bad_rows to leave them "
+       "out. The first: {}",
+       report.bad_total(), reasons, allowed, fmt::join(report.first_bad_rows, "; "));
 }
 
 IngestReport merged(const Communicator& comm, const IngestReport& report) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <set>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -46,19 +47,24 @@ class Reader {
   Reader(const Recipe& recipe, const PubtatorVisitor& visitor) : recipe_(recipe), rule_(*recipe.documents), visitor_(visitor) {}
 
   void line(std::int64_t number, std::string_view bytes) {
-    const std::string text = as_utf8(bytes).text;
+    const Utf8Text line = as_utf8(bytes);
+    if (line.replaced_bytes > 0) visitor_.replaced(line.replaced_bytes);
+    const std::string& text = line.text;
     if (trimmed(text).empty()) return finish();
     const std::size_t bar = text.find('|'), tab = text.find('\t');
     if (bar < tab && bar > 0 && bar + 2 < text.size() && text[bar + 2] == '|' && (text[bar + 1] == 't' || text[bar + 1] == 'a'))
       return passage(number, text.substr(0, bar), text[bar + 1] == 't', text.substr(bar + 3));
     const std::vector<std::string_view> fields = pieces_of(text);
-    if (fields.size() < 4) return visitor_.bad(number, "neither a title, an abstract, a mention nor a relation");
-    if (!open_ || fields[0] != id_) return visitor_.bad(number, "a line of another document than the title above it");
+    if (fields.size() < 4) return bad(number, "neither a title, an abstract, a mention nor a relation");
+    if (!open_ || fields[0] != id_) return bad(number, "a line of another document than the title above it");
     annotation(number, fields);
   }
 
   void finish() {
-    if (std::exchange(open_, false)) deliver();
+    if (!std::exchange(open_, false)) return;
+    delivering_ = true;
+    deliver();
+    delivering_ = false;
   }
 
  private:
@@ -72,6 +78,8 @@ class Reader {
     }
   }
 
+  void bad(std::int64_t number, std::string_view reason) const { visitor_.bad(number, open_ || delivering_ ? id_ : std::string(), reason); }
+
   void passage(std::int64_t number, std::string id, bool title, std::string text) {
     if (title) {
       finish();
@@ -83,10 +91,11 @@ class Reader {
       abstract_.clear();
       mentions_.clear();
       relations_.clear();
+      unnamed_.clear();
       return;
     }
-    if (!open_ || id != id_) return visitor_.bad(number, "an abstract without the title of its document above it");
-    if (std::exchange(has_abstract_, true)) return visitor_.bad(number, "a second abstract of the document");
+    if (!open_ || id != id_) return bad(number, "an abstract without the title of its document above it");
+    if (std::exchange(has_abstract_, true)) return bad(number, "a second abstract of the document");
     abstract_ = std::move(text);
   }
 
@@ -97,13 +106,13 @@ class Reader {
       return;
     }
     const auto end = whole_number(fields[2]);
-    if (!end || fields.size() < 5) return visitor_.bad(number, "a mention without its end, text or type");
+    if (!end || fields.size() < 5) return bad(number, "a mention without its end, text or type");
     mentions_.push_back({number, *begin, *end, std::string(fields[3]), std::string(fields[4]), std::string(fields.size() > 5 ? fields[5] : "")});
   }
 
   void deliver() {
     const std::string text = title_ + ' ' + abstract_;
-    if (trimmed(text).empty()) return visitor_.bad(first_line_, "an empty document");
+    if (trimmed(text).empty()) return bad(first_line_, "an empty document");
     PubtatorDocument document{id_, first_line_, {title_ + '\n' + abstract_, {}}};
     add_mentions(text, document.content.entities);
     for (const RelationLine& relation : relations_) add_relation(relation, document.content.entities);
@@ -132,14 +141,15 @@ class Reader {
       const auto type = std::find(rule_.types.begin(), rule_.types.end(), mention.type);
       if (type == rule_.types.end()) {
         visitor_.left_out("mentions of types that the recipe does not name");
+        for (std::string& id : ids_of(mention.ids)) unnamed_.insert(std::move(id));
       } else if (mention.begin < 0 || mention.end > characters || mention.begin >= mention.end) {
-        visitor_.bad(mention.line, "a mention outside the text of its document");
+        bad(mention.line, "a mention outside the text of its document");
       } else if (last != nullptr && last->begin == mention.begin && last->end == mention.end) {
-        visitor_.bad(mention.line, "a second mention at the same place");
+        bad(mention.line, "a second mention at the same place");
       } else {
         const std::int32_t begin = starts[static_cast<std::size_t>(mention.begin)], end = starts[static_cast<std::size_t>(mention.end)];
         if (trimmed(std::string_view(text).substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin))) != mention.text) {
-          visitor_.bad(mention.line, "a mention that is not the text at its place");
+          bad(mention.line, "a mention that is not the text at its place");
           continue;
         }
         entities.add_mention(0, begin, end, static_cast<std::uint8_t>(type - rule_.types.begin()), ids_of(mention.ids));
@@ -150,7 +160,9 @@ class Reader {
 
   void add_relation(const RelationLine& line, RecordEntities& entities) {
     const std::int32_t first = entities.find(line.head), second = entities.find(line.tail);
-    if (first < 0 || second < 0) return visitor_.bad(line.line, "a relation of a concept that no mention names");
+    const auto unnamed = [&](std::int32_t found, const std::string& id) { return found < 0 && unnamed_.contains(id); };
+    if (unnamed(first, line.head) || unnamed(second, line.tail)) return visitor_.left_out("relations of concepts of types that the recipe does not name");
+    if (first < 0 || second < 0) return bad(line.line, "a relation of a concept that no mention names");
     if (first == second) return visitor_.left_out("relations of a concept with itself");
     bool named = false;
     for (std::size_t t = 0; t < recipe_.tasks.size(); ++t) {
@@ -182,11 +194,12 @@ class Reader {
   const Recipe& recipe_;
   const PubtatorRule& rule_;
   const PubtatorVisitor& visitor_;
-  bool open_ = false, has_abstract_ = false;
+  bool open_ = false, delivering_ = false, has_abstract_ = false;
   std::string id_, title_, abstract_;
   std::int64_t first_line_ = 0;
   std::vector<MentionLine> mentions_;
   std::vector<RelationLine> relations_;
+  std::set<std::string> unnamed_;  // concepts of the document's mentions whose types the recipe does not name
 };
 
 }  // namespace

@@ -20,8 +20,10 @@ struct PubtatorDocument {
 
 struct PubtatorVisitor {
   std::function<void(PubtatorDocument)> document;
-  std::function<void(std::int64_t line, std::string_view reason)> bad;  // what cannot be used; the line or the document is left out, reading goes on
-  std::function<void(std::string_view what)> left_out;                  // what the recipe does not ask for, and the like: only counted
+  // What cannot be used, and the id of its document where one is open; the line or the document is left out, reading goes on.
+  std::function<void(std::int64_t line, std::string_view document, std::string_view reason)> bad;
+  std::function<void(std::string_view what)> left_out;  // what the recipe does not ask for, and the like: only counted
+  std::function<void(std::int64_t bytes)> replaced;     // bytes of a line that are not UTF-8 and became U+FFFD
 };
 
 // Reads a file, plain or gzip:

@@ -31,6 +31,7 @@ class SampleFile {
     const auto cell = [&](std::size_t i) { return trimmed(row.fields[i]); };
     const std::string id = record_id(recipe_.tables[static_cast<std::size_t>(recipe_.sample_table)], name_, cell(record_)), patient(cell(patient_));
     if (id.empty() || patient.empty()) return;  // counted where the table's events are read
+    if (id.find_first_of("\r\n") != std::string::npos) fail(ErrorKind::data, "{}:{}: the record id holds a line break; correct the row", name_, row.line);
     if (!seen_.insert(id).second) fail(ErrorKind::data, "{}:{}: the record id stands there for the second time; expected one row a record", name_, row.line);
     for (std::size_t i = 0; i < keep_.size(); ++i) {
       const auto value = parse_number(cell(keep_[i]));
@@ -68,7 +69,7 @@ void list_documents(const Recipe& recipe, const std::filesystem::path& source, c
     records.rows.push_back({document.id, patient_hash_of(document.id), static_cast<Split>(file.table)});
   };
   // What is bad is counted where the documents' contents are read.
-  read_pubtator(source / file.name, recipe, {deliver, [](std::int64_t, std::string_view) {}, [](std::string_view) {}});
+  read_pubtator(source / file.name, recipe, {deliver, [](std::int64_t, std::string_view, std::string_view) {}, [](std::string_view) {}, [](std::int64_t) {}});
 }
 
 // Of the training files' records the hash takes a share as validation.

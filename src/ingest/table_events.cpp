@@ -134,6 +134,7 @@ class FileEvents {
     for (std::size_t t = 0; t < targets_.size(); ++t) {
       if (not_numbers_[t] > 0) report_.counts[targets_[t].name + ": not a number"] += not_numbers_[t];
       if (replaced_bytes_[t] > 0) report_.counts[targets_[t].name + ": bytes that are not UTF-8, replaced"] += replaced_bytes_[t];
+      if (empty_texts_[t] > 0) report_.counts[targets_[t].name + ": empty texts, left out"] += empty_texts_[t];
       if (outside_[t] > 0) report_.counts[targets_[t].name + ": outside the range"] += outside_[t];
     }
   }
@@ -254,7 +255,10 @@ class FileEvents {
   void add_text(const BoundRule& rule) {
     const Utf8Text text = as_utf8(cell(rule.text));
     replaced_bytes_[rule.target] += text.replaced_bytes;
-    if (text.text.empty()) return;
+    if (text.text.empty()) {
+      ++empty_texts_[rule.target];
+      return;
+    }
     Event event = event_;
     event.minute = known_minute_;
     spill_.add(part_, event, '\n' + text.text);  // in the paragraph without a name
@@ -310,7 +314,8 @@ class FileEvents {
   const std::vector<std::string>* fields_ = nullptr;
   Event event_;
   std::int64_t rows_ = 0, others_ = 0, late_ = 0, early_ = 0;
-  std::vector<std::int64_t> not_numbers_ = std::vector<std::int64_t>(targets_.size()), outside_ = not_numbers_, replaced_bytes_ = not_numbers_;
+  std::vector<std::int64_t> not_numbers_ = std::vector<std::int64_t>(targets_.size()), outside_ = not_numbers_, replaced_bytes_ = not_numbers_,
+                            empty_texts_ = not_numbers_;
 };
 
 }  // namespace
@@ -332,8 +337,9 @@ namespace {
 void spill_documents(const Recipe& recipe, const std::filesystem::path& source, const SourceFile& file, std::size_t number, const SampleIndex& samples,
                      EventSpill& spill, IngestReport& report) {
   const auto target = static_cast<std::uint32_t>(targets_of(recipe).size() - 1);
-  const auto bad = [&](std::int64_t line, std::string_view reason) {
-    report.bad_row(fmt::format("{}:{}", file.name, line), std::string(reason));
+  const auto bad = [&](std::int64_t line, std::string_view document, std::string_view reason) {
+    report.bad_row(document.empty() ? fmt::format("{}:{}", file.name, line) : fmt::format("{}:{}, document {}", file.name, line, document),
+                   std::string(reason));
     check_bad_rows(report, recipe.max_bad_rows);
   };
   const auto deliver = [&](const PubtatorDocument& document) {
@@ -352,7 +358,8 @@ void spill_documents(const Recipe& recipe, const std::filesystem::path& source, 
     report.counts["documents: relations"] += static_cast<std::int64_t>(entities.relations.size());
   };
   const auto left_out = [&](std::string_view what) { ++report.counts[fmt::format("left out: {}", what)]; };
-  read_pubtator(source / file.name, recipe, {deliver, bad, left_out});
+  const auto replaced = [&](std::int64_t bytes) { report.counts["documents: bytes that are not UTF-8, replaced"] += bytes; };
+  read_pubtator(source / file.name, recipe, {deliver, bad, left_out, replaced});
 }
 
 }  // namespace

@@ -70,6 +70,13 @@ TEST(Dictionary, abbreviations_are_found_in_their_own_spelling_alone) {
   EXPECT_THAT(found("p53 P53"), ElementsAre("P53=C13/1"));
 }
 
+TEST(Dictionary, abbreviations_that_differ_by_a_last_s_are_different_terms) {
+  const Dictionary dictionary("\xEF\xBB\xBFSARS\tC1\tdisease\nSAR\tC2\tdisease\nSARS\tC3\tdisease\nsar\tC4\tdisease\n", {"disease"}, "terms.tsv");
+  std::vector<std::string> ids;
+  for (const DictionaryMatch& match : dictionary.find("SARS SAR sars Sar")) ids.push_back(dictionary.entry(match).id);
+  EXPECT_THAT(ids, ElementsAre("C1", "C2", "C4", "C4"));
+}
+
 TEST(Dictionary, lines_that_are_none_are_named) {
   const auto message = [](const std::string& tsv) -> std::string {
     try {
@@ -84,6 +91,7 @@ TEST(Dictionary, lines_that_are_none_are_named) {
   EXPECT_THAT(message("a\tb\tdisease\nc d\n"), HasSubstr("terms.tsv:2: expected term"));
   EXPECT_THAT(message("#\n\t1\tdisease\n"), HasSubstr("terms.tsv:2: expected term"));
   EXPECT_THAT(message("x\t\tdisease\n"), HasSubstr("terms.tsv:1: the term or"));
+  EXPECT_THAT(message("a\tb\tdisease\nM\xE9ni\xE8re\tC\tdisease\n"), HasSubstr("terms.tsv:2: the line is not UTF-8"));
 }
 
 // Many random terms of few words, against the definition: from each word on, the longest sequence of words that is a term.

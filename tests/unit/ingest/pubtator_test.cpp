@@ -41,7 +41,8 @@ categories = [["binds", "Bind"], ["any", "Assoc*"]]
 
 struct Reading {
   std::vector<PubtatorDocument> documents;
-  std::vector<std::string> bad, left_out;
+  std::vector<std::string> bad, documents_of_bad, left_out;
+  std::int64_t replaced = 0;
 };
 
 Reading read(const std::string& text, const std::string& recipe = recipe_text) {
@@ -50,8 +51,11 @@ Reading read(const std::string& text, const std::string& recipe = recipe_text) {
   Reading reading;
   read_pubtator(folder.path() / "file", parse_recipe(recipe, "small.toml"),
                 {[&](const PubtatorDocument& document) { reading.documents.push_back(document); },
-                 [&](std::int64_t line, std::string_view reason) { reading.bad.push_back(std::to_string(line) + ": " + std::string(reason)); },
-                 [&](std::string_view what) { reading.left_out.emplace_back(what); }});
+                 [&](std::int64_t line, std::string_view document, std::string_view reason) {
+                   reading.bad.push_back(std::to_string(line) + ": " + std::string(reason));
+                   reading.documents_of_bad.emplace_back(document);
+                 },
+                 [&](std::string_view what) { reading.left_out.emplace_back(what); }, [&](std::int64_t bytes) { reading.replaced += bytes; }});
   return reading;
 }
 
@@ -118,16 +122,24 @@ TEST(Pubtator, what_is_bad_is_named_by_line_and_left_out_without_a_word_of_its_t
                   "3: a mention that is not the text at its place", "8: a second mention at the same place", "6: a mention outside the text of its document",
                   "4: a mention outside the text of its document", "15: an abstract without the title of its document above it", "16: an empty document",
                   "19: neither a title, an abstract, a mention nor a relation", "21: a line of another document than the title above it"));
+  EXPECT_THAT(reading.documents_of_bad, ElementsAre("1", "1", "1", "1", "1", "1", "1", "1", "1", "", "4", "", "5"));
   EXPECT_THAT(reading.left_out, ElementsAre("mentions of types that the recipe does not name"));
   ASSERT_EQ(reading.documents.size(), 2U);
   EXPECT_THAT(mentions_of(reading.documents[0]), ElementsAre(Mention{0, 6, 0, 0}));
   EXPECT_EQ(reading.documents[1].id, "5");
 }
 
+TEST(Pubtator, relations_of_concepts_whose_types_nobody_asked_for_are_left_out_with_their_mentions) {
+  const Reading reading = read("1|t|aspirin and mouse\n1|a|\n1\t0\t7\taspirin\tdrug\tA\n1\t12\t17\tmouse\tanimal\tZ\n1\tCID\tA\tZ\n");
+  EXPECT_THAT(reading.bad, IsEmpty());
+  EXPECT_THAT(reading.left_out, ElementsAre("mentions of types that the recipe does not name", "relations of concepts of types that the recipe does not name"));
+}
+
 TEST(Pubtator, text_that_is_not_utf8_is_made_so) {
   const Reading reading = read("1|t|a \xff b\n1|a|\n1\t4\t5\tb\tdrug\tB\n");
   EXPECT_THAT(reading.bad, IsEmpty());
   EXPECT_EQ(reading.documents.at(0).content.text, "a \xef\xbf\xbd b\n");
+  EXPECT_EQ(reading.replaced, 1);
   EXPECT_THAT(mentions_of(reading.documents.at(0)), ElementsAre(Mention{6, 7, 0, 0}));
 }
 
