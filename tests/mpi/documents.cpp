@@ -118,7 +118,7 @@ TEST(Documents, that_are_bad_stop_the_build_on_all_ranks_above_the_number_allowe
   const Recipe recipe = parse_recipe(recipe_text, "made_up.toml");
   const BuildResult result = build_shards(comm, recipe, folder.path() / "one", folder.path() / "out", {});
   EXPECT_EQ(result.catalogue.total_rows(), 201);
-  EXPECT_THAT(result.report.first_bad_rows, testing::ElementsAre("two.txt:198: a mention that is not the text at its place"));
+  EXPECT_THAT(result.report.first_bad_rows, testing::ElementsAre("two.txt:198, document 900: a mention that is not the text at its place"));
   write_files(comm, folder.path() / "two", "900|t|hidden word\n900|a|\n900\tCID\tM1\tP1\n\n901|t|\n901|a|\n");
   const auto message = [&](const std::string& source) -> std::string {
     try {
