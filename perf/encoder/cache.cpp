@@ -52,9 +52,9 @@ int main(int argc, char** argv) {
   const TextConfig text = encoder_of_the_measurement();
   BlockList list;
   list.outputs = {add_encoder(list, text, vocabulary)};
-  const ParameterLayout layout = make_layout(list.parameters);
-  const at::Tensor parameters = make_arena(layout, at::kFloat);
-  initialise(layout, parameters, 1);
+  const ModelLayout layout = lay_out(list, {0});
+  const at::Tensor parameters = make_arena(layout.whole, at::kFloat);
+  initialise(layout.whole, parameters, 1);
   const Engine engine(list, layout);
   const auto file = [&](std::int64_t s) { return folder / ("segment-" + std::to_string(s)); };
 

@@ -94,8 +94,9 @@ StepLeaves leaves_of(const Records& records, std::int64_t first, std::int64_t co
 
 struct FineTuning {
   const Communicator& comm;
-  const ParameterLayout& layout;
+  const ModelLayout& layout;
   const Engine& engine;
+  NormPlan norm;
   at::Tensor parameters;
   GradientTree tree;
   AdamState adam;
@@ -111,15 +112,15 @@ double fine_tuning_step(FineTuning& run, const Records& records, std::int64_t st
   for (std::size_t i = 0; i < batches.size(); ++i)
     leaves.push_back({{1, step, plan.bounds[rank] + static_cast<std::int64_t>(i), true, {static_cast<double>(batch_records)}}, &batches[i]});
   run.tree.start(plan.bounds);
-  const auto outputs = run.engine.run(sequential_schedule(static_cast<std::int64_t>(leaves.size())), run.parameters, leaves, run.tree);
-  const at::Tensor gradient = run.tree.reduce();
+  const auto outputs = run.engine.run(alone(static_cast<std::int64_t>(leaves.size())), {run.parameters}, leaves, {&run.tree});
+  const at::Tensor gradient = run.tree.reduce().front();
   std::vector<double> own;
   for (const LeafOutput& output : outputs) own.push_back(output.outputs[0].item<double>());
   const double loss = reduce_scalars(run.comm, plan.bounds, 1, own)[0];
   const ArenaSlices& slices = run.tree.slices();
-  const GradientStats stats = measure_gradient(run.comm, slices, {gradient.data_ptr<float>(), static_cast<std::size_t>(gradient.numel())});
+  const GradientStats stats = measure_gradient(run.comm, run.norm, {{gradient.data_ptr<float>(), static_cast<std::size_t>(gradient.numel())}});
   check(stats.finite, "step {}: the gradient is not finite", step);
-  update_slice(run.layout, OptimConfig(), {2e-5, clip_factor(stats.norm, 1)}, slices.offsets[rank], gradient, run.adam, run.parameters);
+  update_slice(run.layout.whole, OptimConfig(), {2e-5, clip_factor(stats.norm, 1)}, slices.offsets[rank], gradient, run.adam, run.parameters);
   gather_parameters(run.comm, slices, run.parameters);
   return loss;
 }
@@ -127,15 +128,17 @@ double fine_tuning_step(FineTuning& run, const Records& records, std::int64_t st
 nlohmann::json run(const Communicator& comm, const std::string& folder, const std::string& input, std::int64_t batch_records, std::int64_t budget) {
   const EncoderArchitecture architecture = encoder_architecture(read_file(folder + "/config.json"), folder);
   const BlockList model = make_model(testing_support::text_of(architecture), architecture.vocabulary);
-  const ParameterLayout layout = make_layout(model.parameters);
+  const ModelLayout layout = lay_out(model, {0});
   const Engine engine(model, layout);
-  const at::Tensor parameters = make_arena(layout, at::kFloat);
-  initialise(layout, parameters, 1);
-  static_cast<void>(read_encoder(folder, layout, parameters));
+  const at::Tensor parameters = make_arena(layout.whole, at::kFloat);
+  initialise(layout.whole, parameters, 1);
+  static_cast<void>(read_encoder(folder, layout.whole, parameters));
   const auto given = testing_support::read_tensors(input);
   const Records records{given.at("ids"), given.at("offsets"), given.at("labels")};
-  FineTuning tuning{comm, layout, engine, parameters, GradientTree(comm, layout, Reduction::exact), {}};
-  tuning.adam = make_adam_state(tuning.tree.slices(), comm.rank());
+  std::vector<HeldSlices> held;
+  for (int r = 0; r < comm.size(); ++r) held.push_back({{0}, r});
+  FineTuning tuning{comm, layout, engine, plan_norm(layout, held, comm.size()), parameters, GradientTree(comm, layout, 0, Reduction::exact), {}};
+  tuning.adam = make_adam_state(tuning.tree.slices().counts[static_cast<std::size_t>(comm.rank())]);
   nlohmann::json result = {{"seconds", nlohmann::json::array()}, {"losses", nlohmann::json::array()}, {"balance", nlohmann::json::array()}, {"tokens", 0}};
   for (std::int64_t step = 0; (step + 1) * batch_records <= records.labels.size(0); ++step) {
     comm.barrier();

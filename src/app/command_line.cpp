@@ -19,6 +19,7 @@ void add_commands(CLI::App& root, const Session& session) {
   add_export(root, session);
   add_checkpoint(root, session);
   add_train(root, session);
+  add_plan(root, session);
   add_evaluate(root, session);
   add_config(root, session);
   add_version(root, session);

@@ -29,6 +29,7 @@ void add_shards_retokenize(CLI::App& shards, const Session& session);
 void add_shards_vocab(CLI::App& shards, const Session& session);  // train
 // tributary ...
 void add_train(CLI::App& root, const Session& session);
+void add_plan(CLI::App& root, const Session& session);
 void add_evaluate(CLI::App& root, const Session& session);
 void add_export(CLI::App& root, const Session& session);
 void add_checkpoint(CLI::App& root, const Session& session);  // ls, verify, diff

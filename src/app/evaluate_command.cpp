@@ -40,6 +40,9 @@ void add_evaluate(CLI::App& root, const Session& session) {
   command->add_option("--split", *split, "train, validation, test or all")->check(CLI::IsMember({"train", "validation", "test", "all"}))->capture_default_str();
   command->add_option("--out", options->out, "directory for metrics.json and predictions.csv (without masked tokens, which would give the notes away)")
       ->required();
+  command->add_option("--pipeline", options->parallel.pipeline, "ranks that one copy of the model is cut over")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->footer("Example:\n  mpirun -n 2 tributary evaluate --checkpoint runs/a/best --shards runs/shards --split test --out runs/a/test");
   command->callback([&session, options, split] {
     options->split = split_named(*split);

@@ -149,7 +149,7 @@ void run_export(const Session& session, const Options& options) {
   const BlockList model =
       agreed(session.world, [&] { return build_model(settings.model, head.catalogue.schema, static_cast<std::int64_t>(head.catalogue.vocabulary.size())); });
   const ParameterLayout layout = make_layout(model.parameters);
-  const LoadedTensors tensors = load_tensors(session.world, head, layout, std::nullopt);
+  const LoadedTensors tensors = std::move(load_tensors(session.world, head, layout, {{layout}}, false).front());
   agreed(session.world, [&] {
     if (session.world.rank() != 0) return;
     const bool text = head.catalogue.schema.notes;

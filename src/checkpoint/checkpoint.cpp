@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <utility>
 
 #include "base/digest.h"
@@ -20,44 +21,61 @@ constexpr const char* model_group = "model/";
 constexpr const char* first_group = "optimizer/m/";
 constexpr const char* second_group = "optimizer/v/";
 
-enum class Kind { trainable, frozen };
-
-// The pieces of one group that lie in this rank's slice. `values` begins at arena element `origin`.
-void append_pieces(const ParameterLayout& layout, const char* group, Kind kind, std::int64_t slice_first, std::int64_t slice_last, const float* values,
-                   std::int64_t origin, std::vector<TensorPiece>& pieces) {
-  for (const ParameterEntry& entry : layout.entries) {
-    if (entry.spec.trainable != (kind == Kind::trainable)) continue;
-    TensorPiece piece{{group + entry.spec.name, entry.spec.shape}};
-    const std::int64_t first = std::max(slice_first, entry.offset), last = std::min(slice_last, entry.offset + entry.spec.count());
-    if (first < last) {
-      piece.first = first - entry.offset;
-      piece.last = last - entry.offset;
-      piece.data = values + (first - origin);
-    }
-    pieces.push_back(std::move(piece));
-  }
+// The elements of an entry that lie in [first, last) of the arena; none of a borrowed one.
+TensorPiece piece_of(const char* group, const ParameterEntry& entry, std::int64_t first, std::int64_t last, const float* arena) {
+  TensorPiece piece{{group + entry.spec.name, entry.spec.shape}};
+  first = std::max(first, entry.offset);
+  last = std::min(last, entry.offset + entry.spec.count());
+  if (entry.borrowed || first >= last) return piece;
+  piece.first = first - entry.offset;
+  piece.last = last - entry.offset;
+  piece.data = arena + first;
+  return piece;
 }
 
-// Which part of each tensor this rank writes: of the trained ones its slice, of the frozen ones an equal share.
-std::vector<TensorPiece> pieces_of(const Communicator& comm, const CheckpointSource& source) {
-  const std::int64_t first = source.moments.offset, last = first + source.moments.first.numel();
-  const std::int64_t trainable = source.layout.trainable, frozen = source.layout.total - trainable;
+// Which part of each tensor of the whole model this rank writes: of the trained ones its slice, of the frozen ones an equal share.
+std::vector<TensorPiece> pieces_of(const CheckpointSource& source) {
+  struct Own {
+    const StagePart* stage;
+    const ParameterEntry* entry;
+  };
+  std::map<std::string, Own> own;
+  for (const StagePart& stage : source.stages)
+    for (const ParameterEntry& entry : stage.layout.entries)
+      if (!entry.borrowed) own[entry.spec.name] = {&stage, &entry};
   std::vector<TensorPiece> pieces;
-  const auto* values = source.parameters.data_ptr<float>();
-  append_pieces(source.layout, model_group, Kind::trainable, first, last, values + first, first, pieces);
-  const std::int64_t share = trainable + frozen * comm.rank() / comm.size(), next = trainable + frozen * (comm.rank() + 1) / comm.size();
-  append_pieces(source.layout, model_group, Kind::frozen, share, next, values + share, share, pieces);
-  append_pieces(source.layout, first_group, Kind::trainable, first, last, source.moments.first.data_ptr<float>(), first, pieces);
-  append_pieces(source.layout, second_group, Kind::trainable, first, last, source.moments.second.data_ptr<float>(), first, pieces);
+  const auto append = [&](const char* group, const ParameterEntry& entry, const auto& values) {
+    const auto found = own.find(entry.spec.name);
+    if (found == own.end()) {
+      pieces.push_back({{group + entry.spec.name, entry.spec.shape}});
+      return;
+    }
+    const auto& [stage, place] = found->second;
+    const std::int64_t slice = stage->moments.offset, trained = slice + stage->moments.first.numel();
+    const std::int64_t begin = stage->layout.trainable, frozen = stage->layout.total - begin;
+    if (entry.spec.trainable)
+      pieces.push_back(piece_of(group, *place, slice, trained, values(*stage)));
+    else
+      pieces.push_back(
+          piece_of(group, *place, begin + frozen * source.copy / source.copies, begin + frozen * (source.copy + 1) / source.copies, values(*stage)));
+  };
+  for (const ParameterEntry& entry : source.layout.entries)
+    append(model_group, entry, [](const StagePart& stage) { return stage.parameters.data_ptr<float>(); });
+  for (const auto& [group, moment] : {std::pair{first_group, &MomentSlice::first}, std::pair{second_group, &MomentSlice::second}})
+    for (const ParameterEntry& entry : source.layout.entries)
+      if (entry.spec.trainable)
+        append(group, entry, [moment = moment](const StagePart& stage) { return (stage.moments.*moment).data_ptr<float>() - stage.moments.offset; });
   return pieces;
 }
 
 void check_source(const CheckpointSource& source) {
   const auto plain = [](const at::Tensor& tensor) { return tensor.scalar_type() == at::kFloat && tensor.is_contiguous() && tensor.device().is_cpu(); };
-  check(plain(source.parameters) && plain(source.moments.first) && plain(source.moments.second), "save_checkpoint: tensors must be contiguous floats");
-  check(source.parameters.numel() == source.layout.total && source.moments.first.numel() == source.moments.second.numel() && source.moments.offset >= 0 &&
-            source.moments.offset + source.moments.first.numel() <= source.layout.trainable,
-        "save_checkpoint: slice of {} at {} of {} trained elements", source.moments.first.numel(), source.moments.offset, source.layout.trainable);
+  for (const auto& [layout, parameters, moments] : source.stages) {
+    check(plain(parameters) && plain(moments.first) && plain(moments.second), "save_checkpoint: tensors must be contiguous floats");
+    check(parameters.numel() == layout.total && moments.first.numel() == moments.second.numel() && moments.offset >= 0 &&
+              moments.offset + moments.first.numel() <= layout.trainable,
+          "save_checkpoint: slice of {} at {} of {} trained elements", moments.first.numel(), moments.offset, layout.trainable);
+  }
 }
 
 // What the file system gives back must be what was written: on a full disk the library may report success.
@@ -125,7 +143,7 @@ Manifest write_staged(const Communicator& comm, const std::filesystem::path& sta
     write_small_files(staging, source);
   });
   const auto path = staging / tensors_file;
-  const std::vector<TensorPiece> pieces = pieces_of(comm, source);
+  const std::vector<TensorPiece> pieces = pieces_of(source);
   on_root(comm, [&] { need_space(staging, pieces); });
   write_tensors(comm, path, pieces);
   agreed(comm, [&] { sync_path(path); });
@@ -275,24 +293,27 @@ CheckpointHead open_checkpoint(const Communicator& comm, const std::filesystem::
   });
 }
 
-LoadedTensors load_tensors(const Communicator& comm, const CheckpointHead& head, const ParameterLayout& layout, const std::optional<ArenaRange>& slice) {
+std::vector<LoadedTensors> load_tensors(const Communicator& comm, const CheckpointHead& head, const ParameterLayout& layout,
+                                        const std::vector<StageWish>& stages, bool moments) {
   return agreed(comm, [&] {
-    check_names(head, layout, slice.has_value());
-    const auto [offset, count] = slice.value_or(ArenaRange{});
+    check_names(head, layout, moments);
     const auto file = head.path / tensors_file;
     const TensorReader reader(file);
-    LoadedTensors loaded{make_arena(layout, at::kFloat), {offset, at::zeros({count}, at::kFloat), at::zeros({count}, at::kFloat)}};
-    for (const ParameterEntry& entry : layout.entries) {
-      float* values = loaded.parameters.data_ptr<float>() + entry.offset;
-      reader.read(named(model_group, entry), 0, entry.spec.count(), values);
-      if (digest_of(values, entry.spec.count()) != expect_tensor(head, named(model_group, entry)).digest) fail_digest(file, model_group + entry.spec.name);
+    std::vector<LoadedTensors> result;
+    for (const StageWish& wish : stages) {
+      LoadedTensors& loaded = result.emplace_back();
+      loaded = {make_arena(wish.layout, at::kFloat), {wish.offset, at::zeros({wish.count}, at::kFloat), at::zeros({wish.count}, at::kFloat)}};
+      for (const ParameterEntry& entry : wish.layout.entries) {
+        float* values = loaded.parameters.data_ptr<float>() + entry.offset;
+        reader.read(named(model_group, entry), 0, entry.spec.count(), values);
+        if (digest_of(values, entry.spec.count()) != expect_tensor(head, named(model_group, entry)).digest) fail_digest(file, model_group + entry.spec.name);
+      }
+      if (!moments) continue;
+      read_moments(reader, wish.layout, first_group, wish.offset, loaded.moments.first);
+      read_moments(reader, wish.layout, second_group, wish.offset, loaded.moments.second);
     }
-    if (slice) {
-      read_moments(reader, layout, first_group, offset, loaded.moments.first);
-      read_moments(reader, layout, second_group, offset, loaded.moments.second);
-      verify_group(comm, reader, file, head.manifest, "optimizer/");
-    }
-    return loaded;
+    if (moments) verify_group(comm, reader, file, head.manifest, "optimizer/");
+    return result;
   });
 }
 

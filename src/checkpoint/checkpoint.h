@@ -5,8 +5,8 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "checkpoint/manifest.h"
 #include "checkpoint/train_state.h"
@@ -16,16 +16,23 @@
 
 namespace tributary {
 
-// A rank's slice of the optimizer's moments: elements [offset, offset + first.numel()) of the trainable part of the arena.
+// A rank's slice of the optimizer's moments: elements [offset, offset + first.numel()) of the trained part of an arena.
 struct MomentSlice {
   std::int64_t offset = 0;
   at::Tensor first, second;  // float
 };
 
-struct CheckpointSource {
+// What a rank has of one stage.
+struct StagePart {
   const ParameterLayout& layout;
-  const at::Tensor& parameters;  // the whole arena, equal on every rank
-  MomentSlice moments;           // the ranks' slices together are its trainable part
+  const at::Tensor& parameters;  // the stage's arena, equal on all ranks that hold it
+  MomentSlice moments;           // these ranks' slices together are its trained part
+};
+
+struct CheckpointSource {
+  const ParameterLayout& layout;  // of the whole model
+  std::vector<StagePart> stages;  // that this rank holds
+  int copy = 0, copies = 1;       // its number among the ranks that hold them, and how many they are
   const TrainState& state;
   const std::string& config_toml;
   const Catalogue& catalogue;  // of the data set trained on: schema, normalisation, vocabulary
@@ -60,18 +67,20 @@ struct CheckpointHead {
 [[nodiscard]] CheckpointHead open_checkpoint(const Communicator& comm, const std::filesystem::path& path);
 
 struct LoadedTensors {
-  at::Tensor parameters;  // the whole arena, padding 0
+  at::Tensor parameters;  // the stage's arena, padding 0
   MomentSlice moments;    // as asked for; padding 0
 };
 
-struct ArenaRange {
-  std::int64_t offset = 0, count = 0;
+// What a rank wants of a stage.
+struct StageWish {
+  const ParameterLayout& layout;
+  std::int64_t offset = 0, count = 0;  // the slice of its moments; may be empty
 };
 
-// Every rank gets the whole arena and, where the ranks give a slice (all or none of them; it may be empty), its moments. All digests are checked.
-// Collective. Throws on all ranks together: Error{data} naming the tensor, what the model expects and what the checkpoint has; Error{missing, io}.
-[[nodiscard]] LoadedTensors load_tensors(const Communicator& comm, const CheckpointHead& head, const ParameterLayout& layout,
-                                         const std::optional<ArenaRange>& slice);
+// Every rank gets the arenas it asks for and, unless `moments` is false on all ranks, their slices of the moments. `layout`: of the whole model. All digests
+// are checked. Collective. Throws on all ranks together: Error{data} naming the tensor, what the model expects and what the checkpoint has; Error{missing, io}.
+[[nodiscard]] std::vector<LoadedTensors> load_tensors(const Communicator& comm, const CheckpointHead& head, const ParameterLayout& layout,
+                                                      const std::vector<StageWish>& stages, bool moments);
 
 // Checks the digest of every tensor, dealt to ranks. Collective. Throws on all ranks together: Error{data} naming file and tensor.
 void verify_tensors(const Communicator& comm, const std::filesystem::path& path, const Manifest& manifest);

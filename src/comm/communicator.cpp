@@ -7,20 +7,12 @@
 #include <utility>
 
 #include "base/error.h"
+#include "comm/mpi_error.h"
 
 namespace tributary {
 namespace {
 
 constexpr std::size_t piece_limit = std::size_t{1} << 30;  // elements a call: below the 2^31 of MPI's int counts
-
-void throw_on(int code, const char* operation, int rank) {
-  if (code == MPI_SUCCESS) [[likely]]
-    return;
-  std::array<char, MPI_MAX_ERROR_STRING> text{};
-  int length = 0;
-  MPI_Error_string(code, text.data(), &length);
-  fail(ErrorKind::launch, "rank {}: {} failed: {}", rank, operation, std::string_view(text.data(), static_cast<std::size_t>(length)));
-}
 
 template <class Value>
 void reduce_in_place(MPI_Comm comm, int rank, std::span<Value> values, MPI_Datatype type, MPI_Op operation) {

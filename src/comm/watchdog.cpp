@@ -75,13 +75,15 @@ Watchdog::~Watchdog() {
 void Watchdog::progress(std::string_view operation, std::int64_t step) {
   const std::lock_guard lock(mutex_);
   operation_ = operation;
+  part_.clear();
   step_ = step;
   since_ = std::chrono::steady_clock::now();
   shared_->mine->steps.fetch_add(1, std::memory_order_relaxed);
 }
 
-void Watchdog::alive() {
+void Watchdog::alive(std::string_view part) {
   const std::lock_guard lock(mutex_);
+  part_ = part;
   since_ = std::chrono::steady_clock::now();
 }
 
@@ -114,7 +116,8 @@ std::string Watchdog::report() const {
       "watchdog: rank {} has made no progress for {:.0f} s in \"{}\" of step {}; ranks behind or stopped on this node: {}. Look at those ranks and their node; "
       "a larger "
       "run.watchdog_s allows longer operations.",
-      rank_, std::chrono::duration<double>(std::chrono::steady_clock::now() - since_).count(), operation_, step_, behind.empty() ? "none known" : behind);
+      rank_, std::chrono::duration<double>(std::chrono::steady_clock::now() - since_).count(), part_.empty() ? operation_ : operation_ + ": " + part_, step_,
+      behind.empty() ? "none known" : behind);
 }
 
 void Watchdog::leave(const std::string& report) const {

@@ -33,8 +33,8 @@ class Watchdog {
   // Names what this rank does next; the limit counts from here. Every rank names the same operations in the same order, or the report cannot say who is behind.
   void progress(std::string_view operation, std::int64_t step);
 
-  // The operation goes on: the limit counts from here, but nothing is counted, since ranks may have unequal numbers of parts of an operation.
-  void alive();
+  // The operation goes on, with this part of it: the limit counts from here, but nothing is counted, since ranks may have unequal numbers of parts.
+  void alive(std::string_view part = {});
 
  private:
   struct Shared;  // the counters
@@ -50,7 +50,7 @@ class Watchdog {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false;
-  std::string operation_ = "start";
+  std::string operation_ = "start", part_;
   std::int64_t step_ = 0;
   std::chrono::steady_clock::time_point since_;
   std::thread thread_;  // last: it uses all of the above

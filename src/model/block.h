@@ -59,6 +59,13 @@ struct BlockInput {
   [[nodiscard]] Key draw_key(std::uint64_t draw) const;
 };
 
+// What a block gives for a leaf, known before it runs: both sides of a pipeline's cut derive it from the leaf, so no message tells shapes.
+struct TensorShape {
+  std::vector<std::int64_t> sizes;
+  bool differentiable = true;  // false: the values depend on no parameter in this leaf, so no gradient comes back for them; true is never wrong
+  bool wide = false;           // double, whatever the model computes in
+};
+
 enum class BatchField { series, statics, notes, entities, image, labels };  // pairs: entities and labels
 
 struct BlockSpec {
@@ -68,6 +75,9 @@ struct BlockSpec {
   std::vector<std::string> gives;
   std::vector<std::string> parameters;                                // names; a shared parameter stands in every block that uses it
   std::function<std::vector<at::Tensor>(const BlockInput&)> forward;  // as `gives`
+  // As `gives`; reads no more of the batch than `shape_reads`. May be left out where a pipeline never cuts behind the block.
+  std::function<std::vector<TensorShape>(const Batch&, const LeafContext&)> shapes = {};
+  std::vector<BatchField> shape_reads = {};
 };
 
 // Names of tensors with a meaning for the engine and the trainer.

@@ -1,10 +1,11 @@
-// Names, shapes and places of all parameters of a model: one flat, 64-byte aligned arena, what is trained first, then what is frozen, each in name order.
-// Gradients and optimizer state are arenas of the first part alone, so a frozen parameter costs neither memory nor communication there.
+// Names, shapes and places of the parameters of a model or of a stage of it: one flat, 64-byte aligned arena. First stands what is trained, then what another
+// stage trains and this one uses too, then what is frozen, each in name order. Optimizer state is of the first part alone.
 #pragma once
 
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,27 +32,28 @@ struct ParameterEntry {
   ParameterSpec spec;
   std::int64_t offset = 0;  // in elements, a multiple of arena_block
   std::int64_t padded = 0;  // count rounded up to arena_block
+  bool borrowed = false;    // another stage uses it first: what is stored is that one's
 };
 
 struct ParameterLayout {
-  std::vector<ParameterEntry> entries;                            // trainable ones first; each kind sorted by name
+  std::vector<ParameterEntry> entries;
   std::int64_t total = 0;                                         // elements of the arena
-  std::int64_t trainable = 0;                                     // of its first part: of a gradient arena
+  std::int64_t trainable = 0;                                     // of its first part
   [[nodiscard]] std::size_t find(const std::string& name) const;  // Throws: Error{internal}
-  [[nodiscard]] std::int64_t trainable_count() const;             // without padding
+  [[nodiscard]] std::int64_t trainable_count() const;             // of the first part, without padding
 };
 
-// Throws: Error{internal} for a name that stands twice with different shapes. Equal specs of a shared parameter count once.
-[[nodiscard]] ParameterLayout make_layout(std::vector<ParameterSpec> specs);
+// `borrowed`: names that an earlier stage uses too. Throws: Error{internal} for a name that stands twice with different shapes. Equal specs count once.
+[[nodiscard]] ParameterLayout make_layout(std::vector<ParameterSpec> specs, const std::set<std::string>& borrowed = {});
 
-// The parameter as a view of the arena, with its shape; of a trainable one also as a view of a gradient arena.
+// The parameter as a view of the arena, with its shape; of one that is trained here also as a view of the first part alone.
 [[nodiscard]] at::Tensor view_of(const ParameterLayout& layout, const at::Tensor& arena, std::size_t entry);
 
 // A zeroed arena, padding included, 64-byte aligned.
 [[nodiscard]] at::Tensor make_arena(const ParameterLayout& layout, at::ScalarType type);
 
-// The same for gradients: the trainable part alone.
-[[nodiscard]] at::Tensor make_gradient_arena(const ParameterLayout& layout, at::ScalarType type);
+// Copies the values of every parameter of `to` from the arena of a layout that has them all.
+void copy_parameters(const ParameterLayout& from, const at::Tensor& source, const ParameterLayout& to, const at::Tensor& target);
 
 // Initial values, each drawn by (seed, name): equal on every rank and for every cut.
 void initialise(const ParameterLayout& layout, const at::Tensor& arena, std::uint64_t seed);

@@ -22,10 +22,7 @@ double factor_of(const OptimConfig& config, const std::string& name) {
 
 }  // namespace
 
-AdamState make_adam_state(const ArenaSlices& slices, int rank) {
-  const std::int64_t own = slices.counts.at(static_cast<std::size_t>(rank));
-  return {at::zeros({own}, at::kFloat), at::zeros({own}, at::kFloat), 0};
-}
+AdamState make_adam_state(std::int64_t own) { return {at::zeros({own}, at::kFloat), at::zeros({own}, at::kFloat), 0}; }
 
 void update_slice(const ParameterLayout& layout, const OptimConfig& config, const UpdateScale& scale, std::int64_t slice_offset, const at::Tensor& gradient,
                   AdamState& state, const at::Tensor& parameters) {

@@ -17,7 +17,7 @@ struct AdamState {
   at::Tensor first, second;  // [own slice] moments; 0 in padding
   std::int64_t updates = 0;  // steps applied (skipped ones do not count): the t of the bias correction
 };
-[[nodiscard]] AdamState make_adam_state(const ArenaSlices& slices, int rank);
+[[nodiscard]] AdamState make_adam_state(std::int64_t own);
 
 struct UpdateScale {
   double learning_rate = 0;    // of this step, before the factors by name

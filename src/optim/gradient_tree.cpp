@@ -28,8 +28,29 @@ ArenaSlices slice_arena(std::int64_t total, int ranks) {
   return slices;
 }
 
-GradientTree::GradientTree(const Communicator& comm, const ParameterLayout& layout, Reduction reduction)
-    : comm_(comm), layout_(layout), reduction_(reduction), slices_(slice_arena(layout.trainable, comm.size())) {}
+std::vector<ArenaSlices> slice_gradient(const ModelLayout& layout, int stage, int ranks) {
+  std::vector<ArenaSlices> parts{slice_arena(layout.stages.at(static_cast<std::size_t>(stage)).parameters.trainable, ranks)};
+  for (const LaterUse& use : layout.later) {
+    if (use.stage != stage) continue;
+    const ParameterLayout& owner = layout.stages[static_cast<std::size_t>(use.owner)].parameters;
+    const ParameterEntry& entry = owner.entries[use.entry];
+    const ArenaSlices of_owner = slice_arena(owner.trainable, ranks);
+    ArenaSlices& part = parts.emplace_back();
+    for (std::size_t r = 0; r < of_owner.counts.size(); ++r) {
+      const std::int64_t first = std::clamp(of_owner.offsets[r], entry.offset, entry.offset + entry.padded);
+      const std::int64_t last = std::clamp(of_owner.offsets[r] + of_owner.counts[r], entry.offset, entry.offset + entry.padded);
+      part.offsets.push_back(use.gradient + first - entry.offset);
+      part.counts.push_back(last - first);
+    }
+  }
+  return parts;
+}
+
+GradientTree::GradientTree(const Communicator& comm, const ModelLayout& layout, int stage, Reduction reduction)
+    : comm_(comm),
+      elements_(layout.stages.at(static_cast<std::size_t>(stage)).gradient),
+      reduction_(reduction),
+      slices_(slice_gradient(layout, stage, comm.size())) {}
 
 void GradientTree::start(std::vector<std::int64_t> bounds) {
   check(bounds.size() == static_cast<std::size_t>(comm_.size()) + 1 && bounds.front() == 0 && bounds.back() >= 1, "{} bounds for {} ranks", bounds.size(),
@@ -41,16 +62,16 @@ void GradientTree::start(std::vector<std::int64_t> bounds) {
 }
 
 at::Tensor GradientTree::begin(std::int64_t /*leaf*/) {
-  if (pool_.empty()) return make_gradient_arena(layout_, at::kFloat);
-  at::Tensor arena = std::move(pool_.back());
+  if (pool_.empty()) return at::zeros({elements_}, at::kFloat);
+  at::Tensor buffer = std::move(pool_.back());
   pool_.pop_back();
-  return arena.zero_();
+  return buffer.zero_();
 }
 
 void GradientTree::add_topmost() {
   const at::Tensor right = std::move(partials_.back());
   partials_.pop_back();
-  add(partials_.back().data_ptr<float>(), right.data_ptr<float>(), layout_.trainable);
+  add(partials_.back().data_ptr<float>(), right.data_ptr<float>(), elements_);
   pool_.push_back(right);
 }
 
@@ -75,23 +96,17 @@ std::vector<std::vector<TreeNode>> GradientTree::nodes_of_ranks() const {
   return nodes;
 }
 
-at::Tensor GradientTree::reduce() {
-  const auto rank = static_cast<std::size_t>(comm_.rank()), ranks = static_cast<std::size_t>(comm_.size());
-  const auto nodes = nodes_of_ranks();
-  check(counter_ != nullptr && partials_.size() == nodes[rank].size(), "rank {} reduces {} partial sums, its leaves make {}", rank, partials_.size(),
-        nodes[rank].size());
-  if (ranks == 1) return partials_.front();
-
-  std::vector<std::int64_t> first_node(ranks + 1, 0);
+// Receives every rank's nodes of one part, own slice, and adds them: the sum stands where `received` begins.
+void GradientTree::reduce_part(const ArenaSlices& slices, const std::vector<std::vector<TreeNode>>& nodes, std::span<float> received) const {
+  const auto rank = static_cast<std::size_t>(comm_.rank()), ranks = nodes.size();
+  const std::int64_t own = slices.counts[rank];
   std::size_t rounds = 0;
+  std::vector<std::int64_t> first_node(ranks + 1, 0);
   for (std::size_t r = 0; r < ranks; ++r) {
     first_node[r + 1] = first_node[r] + static_cast<std::int64_t>(nodes[r].size());
     rounds = std::max(rounds, nodes[r].size());
   }
-  const std::int64_t own = slices_.counts[rank];
-  if (!received_.defined() || received_.numel() < first_node[ranks] * own) received_ = at::empty({first_node[ranks] * own}, at::kFloat);
-  const auto received = span_of(received_);
-  // Round i moves every rank's i-th node; a partial arena is itself the send buffer, so nothing is packed.
+  // Round i moves every rank's i-th node; a partial buffer is itself the send buffer, so nothing is packed.
   for (std::size_t round = 0; round < rounds; ++round) {
     const bool sends = round < partials_.size();
     std::vector<std::int64_t> receive_counts(ranks, 0), receive_offsets(ranks, 0);
@@ -100,8 +115,8 @@ at::Tensor GradientTree::reduce() {
       receive_counts[r] = own;
       receive_offsets[r] = (first_node[r] + static_cast<std::int64_t>(round)) * own;
     }
-    comm_.all_to_all(sends ? span_of(partials_[round]) : std::span<float>(), sends ? slices_.counts : std::vector<std::int64_t>(ranks, 0),
-                     sends ? slices_.offsets : std::vector<std::int64_t>(ranks, 0), received, receive_counts, receive_offsets);
+    comm_.all_to_all(sends ? span_of(partials_[round]) : std::span<float>(), sends ? slices.counts : std::vector<std::int64_t>(ranks, 0),
+                     sends ? slices.offsets : std::vector<std::int64_t>(ranks, 0), received, receive_counts, receive_offsets);
   }
   std::vector<Addition> order;
   if (reduction_ == Reduction::exact) {
@@ -115,7 +130,29 @@ at::Tensor GradientTree::reduce() {
   for (std::int64_t begin = 0; begin < own; begin += arena_block)  // block by block, so that partial sums stay in the cache
     for (const Addition& a : order)
       add(values + static_cast<std::int64_t>(a.into) * own + begin, values + static_cast<std::int64_t>(a.from) * own + begin, arena_block);
-  return received_.narrow(0, 0, own);
+}
+
+std::vector<at::Tensor> GradientTree::reduce() {
+  const auto rank = static_cast<std::size_t>(comm_.rank());
+  const auto nodes = nodes_of_ranks();
+  check(counter_ != nullptr && partials_.size() == nodes[rank].size(), "rank {} reduces {} partial sums, its leaves make {}", rank, partials_.size(),
+        nodes[rank].size());
+  std::vector<at::Tensor> sums;
+  if (comm_.size() == 1) {
+    for (const ArenaSlices& part : slices_) sums.push_back(partials_.front().narrow(0, part.offsets[0], part.counts[0]));
+    return sums;
+  }
+  std::int64_t count = 0, elements = 0, begin = 0;
+  for (const auto& of_rank : nodes) count += static_cast<std::int64_t>(of_rank.size());
+  for (const ArenaSlices& part : slices_) elements += count * part.counts[rank];
+  if (!received_.defined() || received_.numel() < elements) received_ = at::empty({elements}, at::kFloat);
+  for (const ArenaSlices& part : slices_) {
+    const std::int64_t own = part.counts[rank];
+    reduce_part(part, nodes, span_of(received_.narrow(0, begin, count * own)));
+    sums.push_back(received_.narrow(0, begin, own));
+    begin += count * own;
+  }
+  return sums;
 }
 
 std::vector<double> reduce_scalars(const Communicator& comm, const std::vector<std::int64_t>& bounds, std::int64_t width, const std::vector<double>& values) {

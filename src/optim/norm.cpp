@@ -1,5 +1,6 @@
 #include "optim/norm.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -20,17 +21,39 @@ double sum_of_squares(const float* values) {
 
 }  // namespace
 
-GradientStats measure_gradient(const Communicator& comm, const ArenaSlices& slices, std::span<const float> slice) {
-  const auto rank = static_cast<std::size_t>(comm.rank());
-  check(static_cast<std::int64_t>(slice.size()) == slices.counts[rank], "a slice of {} elements, {} expected", slice.size(), slices.counts[rank]);
-  std::vector<std::int64_t> counts, offsets;
-  for (std::size_t r = 0; r < slices.counts.size(); ++r) {
-    counts.push_back(slices.counts[r] / arena_block);
-    offsets.push_back(slices.offsets[r] / arena_block);
+NormPlan plan_norm(const ModelLayout& layout, const std::vector<HeldSlices>& held, int slices) {
+  NormPlan plan;
+  for (const HeldSlices& rank : held) {
+    plan.offsets.push_back(static_cast<std::int64_t>(plan.places.size()));
+    for (const int number : rank.stages) {
+      const ParameterLayout& stage = layout.stages.at(static_cast<std::size_t>(number)).parameters;
+      const ArenaSlices own = slice_arena(stage.trainable, slices);
+      const auto slice = static_cast<std::size_t>(rank.slice);
+      const std::int64_t first = own.offsets[slice] / arena_block, last = first + own.counts[slice] / arena_block;
+      for (const ParameterEntry& entry : stage.entries) {
+        const std::int64_t begin = entry.offset / arena_block, end = (entry.offset + entry.padded) / arena_block;
+        if (entry.offset >= stage.trainable || end <= first || begin >= last) continue;
+        const std::int64_t whole = layout.whole.entries[layout.whole.find(entry.spec.name)].offset / arena_block;
+        for (std::int64_t block = std::max(begin, first); block < std::min(end, last); ++block) plan.places.push_back(whole + block - begin);
+      }
+    }
+    plan.counts.push_back(static_cast<std::int64_t>(plan.places.size()) - plan.offsets.back());
   }
-  std::vector<double> sums(static_cast<std::size_t>(offsets.back() + counts.back()));
-  for (std::int64_t b = 0; b < counts[rank]; ++b) sums[static_cast<std::size_t>(offsets[rank] + b)] = sum_of_squares(slice.data() + b * arena_block);
-  comm.all_gather_in_place(std::span(sums), counts, offsets);
+  check(static_cast<std::int64_t>(plan.places.size()) * arena_block == layout.whole.trainable, "the ranks hold {} blocks, the model has {}", plan.places.size(),
+        layout.whole.trainable / arena_block);
+  return plan;
+}
+
+GradientStats measure_gradient(const Communicator& comm, const NormPlan& plan, const std::vector<std::span<const float>>& slices) {
+  std::vector<double> gathered(plan.places.size()), sums(plan.places.size());
+  const auto rank = static_cast<std::size_t>(comm.rank());
+  auto next = static_cast<std::size_t>(plan.offsets[rank]);
+  for (const std::span<const float> slice : slices)
+    for (std::size_t begin = 0; begin < slice.size(); begin += arena_block) gathered[next++] = sum_of_squares(slice.data() + begin);
+  check(static_cast<std::int64_t>(next) == plan.offsets[rank] + plan.counts[rank], "slices of {} blocks, {} expected",
+        static_cast<std::int64_t>(next) - plan.offsets[rank], plan.counts[rank]);
+  comm.all_gather_in_place(std::span(gathered), plan.counts, plan.offsets);
+  for (std::size_t b = 0; b < gathered.size(); ++b) sums[static_cast<std::size_t>(plan.places[b])] = gathered[b];
   GradientStats stats;
   double total = 0;
   for (std::size_t b = 0; b < sums.size(); ++b) {

@@ -1,4 +1,4 @@
-// The global gradient norm with the same bits on any number of ranks, and whether all of it is finite.
+// The global gradient norm with the same bits on any grid of ranks, and whether all of it is finite.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +10,30 @@
 
 namespace tributary {
 
+// What a rank of the world holds: the stages of its place in the pipeline, and which slice of each.
+struct HeldSlices {
+  std::vector<int> stages;  // ascending
+  int slice = 0;            // its number among the ranks that hold the same stages
+};
+
+// Where the sums of the ranks' arena blocks belong in the whole model.
+struct NormPlan {
+  std::vector<std::int64_t> counts, offsets;  // [ranks] how many each rank gives; where they stand when gathered
+  std::vector<std::int64_t> places;           // [gathered] block of ModelLayout::whole
+};
+
+// Pure. held: of every rank; slices: ranks that hold the same stages.
+[[nodiscard]] NormPlan plan_norm(const ModelLayout& layout, const std::vector<HeldSlices>& held, int slices);
+
 struct GradientStats {
   double norm = 0;
   bool finite = true;                    // the same verdict on every rank: formed from the same numbers
-  std::vector<std::int64_t> bad_blocks;  // arena blocks with a value that is not finite, ascending
+  std::vector<std::int64_t> bad_blocks;  // of ModelLayout::whole, with a value that is not finite, ascending
 };
 
-// Each arena block's sum of squares in double, all-gathered, added in arena order. Collective: all ranks.
-[[nodiscard]] GradientStats measure_gradient(const Communicator& comm, const ArenaSlices& slices, std::span<const float> slice);
+// Each arena block's sum of squares in double, all-gathered, added in the order of the whole model. `slices`: this rank's, stages ascending.
+// Collective: all ranks that the plan was made for.
+[[nodiscard]] GradientStats measure_gradient(const Communicator& comm, const NormPlan& plan, const std::vector<std::span<const float>>& slices);
 
 // What gradients are multiplied with so that their norm is at most `clip_norm` (0: no limit); exactly 1 where nothing is clipped.
 [[nodiscard]] double clip_factor(double norm, double clip_norm);

@@ -1,218 +1,277 @@
 #include "pipeline/engine.h"
 
-#include <c10/core/GradMode.h>
-#include <torch/csrc/autograd/autograd.h>
-
 #include <algorithm>
+#include <list>
 #include <map>
-#include <memory>
+#include <span>
+#include <tuple>
 #include <utility>
 
 #include "base/error.h"
+#include "comm/transfer.h"
 
 namespace tributary {
+namespace {
 
-// A leaf between its forward and the end of its backward: each block's inputs, outputs and waiting products.
-class LeafRun {
+std::span<std::byte> bytes_of(const at::Tensor& tensor) {
+  return {static_cast<std::byte*>(tensor.data_ptr()), static_cast<std::size_t>(tensor.numel()) * tensor.element_size()};
+}
+
+}  // namespace
+
+Program alone(std::int64_t leaves) {
+  Program program;
+  for (const Action& action : sequential_schedule(leaves)) program.push_back({Op::Kind::compute, action});
+  return program;
+}
+
+std::vector<int> StagePlace::own() const {
+  std::vector<int> stages;
+  for (std::size_t s = 0; s < rank_of_stage.size(); ++s)
+    if (rank_of_stage[s] == rank) stages.push_back(static_cast<int>(s));
+  return stages;
+}
+
+// A program under way: the leaves that live, and the messages.
+class EngineRun {
  public:
-  LeafRun(const Engine& engine, const Leaf& leaf, const std::vector<std::vector<at::Tensor>>& aliases, bool gradients)
-      : engine_(engine), leaf_(leaf), aliases_(aliases), gradients_(gradients), blocks_(engine.wiring_.size()), values_(engine.names_.size()) {}
-
-  LeafOutput forward() {
-    const c10::AutoGradMode recording(gradients_);
-    for (std::size_t b = 0; b < blocks_.size(); ++b) forward_block(b);
-    LeafOutput result{leaf_.context.leaf, {}};
-    for (const std::size_t name : engine_.outputs_) result.outputs.push_back(values_[name]);
-    values_.clear();  // consumers hold what they took
-    return result;
+  EngineRun(const Engine& engine, const std::vector<at::Tensor>& parameters, const std::vector<Leaf>& leaves, const std::vector<GradientSink*>& sinks,
+            bool gradients)
+      : engine_(engine), leaves_(leaves), sinks_(sinks), gradients_(gradients), own_(engine.place_.own()) {
+    check(parameters.size() == own_.size() && (!gradients || sinks.size() == own_.size()), "{} arenas and {} sinks for {} stages", parameters.size(),
+          sinks.size(), own_.size());
+    aliases_.reserve(own_.size());
+    for (std::size_t i = 0; i < own_.size(); ++i) {
+      const auto stage = static_cast<std::size_t>(own_[i]);
+      type_ = parameters[i].scalar_type();
+      aliases_.push_back(engine.aliases(stage, parameters[i], gradients));
+      contexts_.push_back({engine.model_, engine.wiring_, engine.layout_.stages[stage], aliases_.back(), engine.options_.recompute});
+    }
   }
 
-  void backward(const at::Tensor& arena) {
-    check(engine_.loss_ < engine_.names_.size(), "backward of a model without a tensor called '{}'", loss_name);
-    const c10::AutoGradMode recording(false);
-    name_gradients_.resize(engine_.names_.size());
-    for (std::size_t b = blocks_.size(); b-- > 0;) backward_block(b, arena);
-    // Collected in descending block order; the sum goes upward, wherever the blocks sit.
-    for (const auto& [entry, uses] : shared_) {
-      at::Tensor sum = uses.back();
-      for (auto use = uses.rbegin() + 1; use != uses.rend(); ++use) sum = at::add(sum, *use);
-      write(arena, entry, sum);
+  std::vector<LeafOutput> operator()(const Program& program) {
+    for (const Op& op : program) {
+      if (engine_.options_.before) engine_.options_.before(op);
+      perform(op);
     }
+    for (Sent& sent : sent_) sent.transfer.wait();
+    const std::size_t finishing = gradients_ ? leaves_.size() * own_.size() : 0;
+    check(finished_ == finishing && live_.empty(), "the program finished {} of {} backward passes, {} leaves are left", finished_, finishing, live_.size());
+    if (!holds_last()) return {};
+    check(outputs_.size() == leaves_.size(), "the program put out {} of {} leaves", outputs_.size(), leaves_.size());
+    std::vector<LeafOutput> outputs;
+    for (auto& [leaf, output] : outputs_) outputs.push_back(std::move(output));
+    return outputs;
   }
 
  private:
-  struct BlockRun {
-    std::vector<at::Tensor> inputs, outputs;
-    WeightQueue weights;
+  struct Sent {
+    at::Tensor value;
+    Transfer transfer;
   };
+  struct Received {
+    std::size_t name;
+    at::Tensor value;
+    Transfer transfer;
+  };
+  using Place = std::pair<int, std::int64_t>;             // stage, leaf
+  using Letter = std::tuple<Traffic, int, std::int64_t>;  // of a message: its traffic, the stage it comes from, the leaf
+  static Letter letter(const Message& message) { return {message.traffic, message.from_stage, message.leaf}; }
 
-  void forward_block(std::size_t b) {
-    const Engine::Wiring& wiring = engine_.wiring_[b];
-    const BlockSpec& spec = engine_.model_.blocks[b];
-    BlockRun& run = blocks_[b];
-    for (const std::size_t name : wiring.takes) {
-      at::Tensor taken = values_[name].detach();
-      taken.set_requires_grad(wants_gradient_[name]);
-      run.inputs.push_back(std::move(taken));
+  [[nodiscard]] bool holds(int stage) const { return std::find(own_.begin(), own_.end(), stage) != own_.end(); }
+  [[nodiscard]] bool holds_last() const { return holds(static_cast<int>(engine_.layout_.stages.size()) - 1); }
+  [[nodiscard]] std::size_t number(int stage) const {
+    const auto found = std::find(own_.begin(), own_.end(), stage);
+    check(found != own_.end(), "the program names stage {}, which is not on this rank", stage);
+    return static_cast<std::size_t>(found - own_.begin());
+  }
+  [[nodiscard]] const Leaf& leaf(std::int64_t n) const { return leaves_[static_cast<std::size_t>(n)]; }
+  [[nodiscard]] LeafStage& live(int stage, std::int64_t n) {
+    std::unique_ptr<LeafStage>& place = live_[{stage, n}];
+    if (!place) place = std::make_unique<LeafStage>(contexts_[number(stage)], leaf(n), gradients_);
+    return *place;
+  }
+  [[nodiscard]] const std::vector<std::size_t>& crossing(int stage) const { return engine_.crossing_[static_cast<std::size_t>(stage)]; }
+  [[nodiscard]] TensorShape shape(std::size_t name, std::int64_t n) const { return LeafStage::shape_of(engine_.model_, engine_.wiring_, leaf(n), name); }
+  [[nodiscard]] bool differentiable(std::size_t name, const TensorShape& told) const {
+    return gradients_ && told.differentiable && engine_.wiring_.reached[name];
+  }
+  [[nodiscard]] at::Tensor room(const TensorShape& told) const { return at::empty(told.sizes, at::TensorOptions().dtype(told.wide ? at::kDouble : type_)); }
+
+  void perform(const Op& op) {
+    switch (op.kind) {
+      case Op::Kind::post_receive:
+        return post_receive(op.message, op.peer);
+      case Op::Kind::wait_receive:
+        return wait_receive(op.message);
+      case Op::Kind::send:
+        return send(op.message, op.peer);
+      case Op::Kind::compute:
+        return compute(op.action);
     }
-    run.outputs = spec.forward({*leaf_.batch, leaf_.context, run.inputs, aliases_[b], static_cast<int>(b), gradients_ ? &run.weights : nullptr});
-    check(run.outputs.size() == wiring.gives.size(), "block '{}' gives {} tensors, its list names {}", spec.name, run.outputs.size(), wiring.gives.size());
-    for (std::size_t i = 0; i < run.outputs.size(); ++i) {
-      check(run.outputs[i].defined(), "block '{}' gives no tensor for '{}'", spec.name, spec.gives[i]);
-      values_[wiring.gives[i]] = run.outputs[i].detach();
-      // What no parameter reaches needs no gradient: a frozen encoder is not walked back.
-      wants_gradient_[wiring.gives[i]] = gradients_ && run.outputs[i].requires_grad();
-    }
-    if (!gradients_) run = {};
   }
 
-  void backward_block(std::size_t b, const at::Tensor& arena) {
-    walk_back(b, blocks_[b], arena);
-    blocks_[b] = {};
+  [[nodiscard]] const Communicator& channel(Traffic traffic) const {
+    const Communicator* found = traffic == Traffic::forward ? engine_.place_.activations : engine_.place_.gradients;
+    check(found != nullptr, "the program talks to other ranks, this one is alone");
+    return *found;
   }
 
-  // In place: the operators hold the address of the block's queue.
-  void walk_back(std::size_t b, BlockRun& run, const at::Tensor& arena) {
-    const Engine::Wiring& wiring = engine_.wiring_[b];
-    std::vector<at::Tensor> outputs, output_gradients, inputs;
-    for (std::size_t i = 0; i < run.outputs.size(); ++i) {
-      if (!run.outputs[i].requires_grad()) continue;
-      at::Tensor gradient = std::exchange(name_gradients_[wiring.gives[i]], {});
-      if (wiring.gives[i] == engine_.loss_) gradient = at::ones_like(run.outputs[i]);
-      if (!gradient.defined()) continue;
-      outputs.push_back(run.outputs[i]);
-      output_gradients.push_back(std::move(gradient));
-    }
-    if (outputs.empty()) return;
-    for (const at::Tensor& input : run.inputs)
-      if (input.requires_grad()) inputs.push_back(input);
-    for (const at::Tensor& parameter : aliases_[b])
-      if (parameter.requires_grad()) inputs.push_back(parameter);
-    if (inputs.empty()) return;
-    run.outputs.clear();
-    const auto gradients = torch::autograd::grad(outputs, inputs, output_gradients, std::nullopt, false, true);
-    outputs.clear();
-    std::size_t next = 0;
-    for (std::size_t i = 0; i < run.inputs.size(); ++i)
-      if (run.inputs[i].requires_grad()) add_to(name_gradients_[wiring.takes[i]], gradients[next++]);
-    run.inputs.clear();
-    collect_parameters(b, {gradients.begin() + static_cast<std::ptrdiff_t>(next), gradients.end()}, run.weights, arena);
+  // What a message between two stages holds: every tensor in a transfer of its own, in the order of their numbers on both sides.
+  [[nodiscard]] const std::vector<std::size_t>& names_in(const Message& message) const {
+    return message.traffic == Traffic::forward ? engine_.crossing_[static_cast<std::size_t>(message.to_stage)]
+                                               : engine_.returning_[static_cast<std::size_t>(message.from_stage)];
   }
 
-  void collect_parameters(std::size_t b, const std::vector<at::Tensor>& direct, WeightQueue& weights, const at::Tensor& arena) {
-    const auto& parameters = aliases_[b];
-    std::vector<at::Tensor> sums(parameters.size());
-    std::size_t next = 0;
-    for (std::size_t p = 0; p < parameters.size(); ++p)
-      if (parameters[p].requires_grad()) sums[p] = direct[next++];
-    for (const WeightQueue::Gradient& product : weights.drain()) {
-      const auto owner = std::find_if(parameters.begin(), parameters.end(), [&](const at::Tensor& p) { return p.is_same(product.parameter); });
-      check(owner != parameters.end(), "block '{}' queued the gradient of a tensor that is none of its parameters", engine_.model_.blocks[b].name);
-      if (owner->requires_grad()) add_to(sums[static_cast<std::size_t>(owner - parameters.begin())], product.value);
+  void post_receive(const Message& message, int peer) {
+    std::vector<Received>& waiting = received_[letter(message)];
+    for (const std::size_t name : names_in(message)) {
+      const TensorShape told = shape(name, message.leaf);
+      if (message.traffic == Traffic::gradient && !told.differentiable) continue;
+      at::Tensor value = room(told);
+      Transfer transfer = Transfer::receive(channel(message.traffic), bytes_of(value), peer);
+      waiting.push_back({name, std::move(value), std::move(transfer)});
     }
-    for (std::size_t p = 0; p < parameters.size(); ++p) {
-      if (!sums[p].defined()) continue;
-      const std::size_t entry = engine_.wiring_[b].parameters[p];
-      if (engine_.uses_[entry] == 1)
-        write(arena, entry, sums[p]);
+  }
+
+  void wait_receive(const Message& message) {
+    auto waiting = received_.extract(letter(message));
+    check(!waiting.empty(), "the program waits for what it did not ask for: leaf {} from stage {}", message.leaf, message.from_stage);
+    LeafStage& stage = live(message.to_stage, message.leaf);
+    for (Received& one : waiting.mapped()) {
+      one.transfer.wait();
+      if (message.traffic == Traffic::forward)
+        stage.put(one.name, {std::move(one.value), differentiable(one.name, shape(one.name, message.leaf))});
       else
-        shared_[entry].push_back(std::move(sums[p]));
+        stage.put_gradient(one.name, std::move(one.value));
     }
   }
 
-  // Never in place: autograd may hand out the same tensor twice. Undefined is zero, and adding it would lose the sign of -0.
-  static void add_to(at::Tensor& sum, const at::Tensor& value) {
-    if (!value.defined()) return;
-    sum = sum.defined() ? at::add(sum, value) : value;
+  void send(const Message& message, int peer) {
+    sent_.remove_if([](Sent& sent) { return sent.transfer.done(); });
+    auto leaving = leaving_.extract(letter(message));
+    check(!leaving.empty(), "the program sends what is not there: leaf {} of stage {}", message.leaf, message.from_stage);
+    for (at::Tensor& value : leaving.mapped()) {
+      Transfer transfer = Transfer::send(channel(message.traffic), bytes_of(value), peer);
+      sent_.push_back({std::move(value), std::move(transfer)});
+    }
   }
 
-  void write(const at::Tensor& arena, std::size_t entry, const at::Tensor& gradient) const {
-    const at::Tensor place = view_of(engine_.layout_, arena, entry);
-    check(gradient.sizes() == place.sizes(), "the gradient of '{}' has another shape than the parameter", engine_.layout_.entries[entry].spec.name);
-    place.copy_(gradient);
+  void compute(const Action& action) {
+    check(action.leaf >= 0 && action.leaf < static_cast<std::int64_t>(leaves_.size()), "the program names leaf {}, there are {}", action.leaf, leaves_.size());
+    if (action.kind == ActionKind::forward)
+      forward(action.stage, action.leaf);
+    else if (action.kind == ActionKind::backward_weight)
+      finish(action.stage, action.leaf);
+    else
+      backward(action.stage, action.leaf, action.kind == ActionKind::backward);
+  }
+
+  void forward(int stage, std::int64_t n) {
+    LeafStage& run = live(stage, n);
+    run.forward();
+    const bool last = stage + 1 == static_cast<int>(engine_.layout_.stages.size());
+    if (last) {
+      LeafOutput& output = outputs_[n];
+      output.leaf = leaf(n).context.leaf;
+      for (const std::size_t name : engine_.wiring_.outputs) output.outputs.push_back(run.get(name).value);
+    } else if (holds(stage + 1)) {
+      for (const std::size_t name : crossing(stage + 1)) live(stage + 1, n).put(name, run.get(name));
+    } else {
+      std::vector<at::Tensor>& values = leaving_[{Traffic::forward, stage, n}];
+      for (const std::size_t name : crossing(stage + 1)) values.push_back(run.get(name).value.contiguous());
+    }
+    run.release_values();
+    if (!gradients_) live_.erase({stage, n});
+  }
+
+  void backward(int stage, std::int64_t n, bool weights) {
+    LeafStage& run = live(stage, n);
+    GradientSink& sink = *sinks_[number(stage)];
+    at::Tensor buffer = weights ? sink.begin(leaf(n).context.leaf) : at::Tensor();
+    run.backward(buffer);
+    if (stage > 0) {
+      std::vector<at::Tensor> values;
+      const bool here = holds(stage - 1);
+      for (const std::size_t name : engine_.returning_[static_cast<std::size_t>(stage)]) {
+        if (!shape(name, n).differentiable) continue;
+        at::Tensor gradient = run.get_gradient(name);
+        check(gradient.defined(), "stage {} has no gradient of '{}'", stage, engine_.wiring_.names[name]);
+        if (here)
+          live(stage - 1, n).put_gradient(name, std::move(gradient));
+        else
+          values.push_back(gradient.contiguous());
+      }
+      if (!here) leaving_[{Traffic::gradient, stage, n}] = std::move(values);
+    }
+    if (weights) hand_over(stage, n, std::move(buffer));
+  }
+
+  void finish(int stage, std::int64_t n) {
+    at::Tensor buffer = sinks_[number(stage)]->begin(leaf(n).context.leaf);
+    live(stage, n).collect(buffer);
+    hand_over(stage, n, std::move(buffer));
+  }
+
+  void hand_over(int stage, std::int64_t n, at::Tensor buffer) {
+    live_.erase({stage, n});
+    sinks_[number(stage)]->complete(leaf(n).context.leaf, std::move(buffer));
+    ++finished_;
   }
 
   const Engine& engine_;
-  const Leaf& leaf_;
-  const std::vector<std::vector<at::Tensor>>& aliases_;
+  const std::vector<Leaf>& leaves_;
+  const std::vector<GradientSink*>& sinks_;
   bool gradients_;
-  std::vector<BlockRun> blocks_;
-  std::vector<at::Tensor> values_;  // by name, detached
-  std::vector<bool> wants_gradient_ = std::vector<bool>(values_.size(), false);
-  std::vector<at::Tensor> name_gradients_;
-  std::map<std::size_t, std::vector<at::Tensor>> shared_;  // entry -> per-use gradients, last block first
+  std::vector<int> own_;
+  at::ScalarType type_ = at::kFloat;
+  std::vector<std::vector<std::vector<at::Tensor>>> aliases_;  // [own stages]
+  std::vector<StageContext> contexts_;
+  std::map<Place, std::unique_ptr<LeafStage>> live_;
+  std::map<Letter, std::vector<Received>> received_;   // asked for
+  std::map<Letter, std::vector<at::Tensor>> leaving_;  // computed, not yet sent
+  std::list<Sent> sent_;
+  std::map<std::int64_t, LeafOutput> outputs_;
+  std::size_t finished_ = 0;
 };
 
-Engine::Engine(const BlockList& model, const ParameterLayout& layout) : model_(model), layout_(layout), uses_(layout.entries.size(), 0) {
-  std::map<std::string, std::size_t> numbers;
-  for (const BlockSpec& block : model.blocks) {
-    Wiring wiring;
-    check(static_cast<bool>(block.forward), "block '{}' has no forward function", block.name);
-    for (const std::string& name : block.takes) {
-      const auto given = numbers.find(name);
-      check(given != numbers.end(), "block '{}' takes '{}', which no earlier block gives", block.name, name);
-      wiring.takes.push_back(given->second);
-    }
-    for (const std::string& name : block.gives) {
-      check(numbers.emplace(name, names_.size()).second, "block '{}' gives '{}', which an earlier block gives already", block.name, name);
-      wiring.gives.push_back(names_.size());
-      names_.push_back(name);
-    }
-    for (const std::string& name : block.parameters) {
-      const std::size_t entry = layout.find(name);
-      check(std::find(wiring.parameters.begin(), wiring.parameters.end(), entry) == wiring.parameters.end(), "block '{}' names parameter '{}' twice",
-            block.name, name);
-      wiring.parameters.push_back(entry);
-      ++uses_[entry];
-    }
-    wiring_.push_back(std::move(wiring));
+Engine::Engine(const BlockList& model, const ModelLayout& layout, StagePlace place, EngineOptions options)
+    : model_(model), layout_(layout), place_(std::move(place)), options_(std::move(options)), wiring_(model) {
+  if (options_.recompute.empty()) options_.recompute.assign(model.blocks.size(), false);
+  check(options_.recompute.size() == model.blocks.size(), "{} marks of recomputing for {} blocks", options_.recompute.size(), model.blocks.size());
+  check(place_.rank_of_stage.size() == layout.stages.size(), "{} stages are placed, the model has {}", place_.rank_of_stage.size(), layout.stages.size());
+  for (const StageLayout& stage : layout.stages) {
+    crossing_.push_back(wiring_.crossing(stage.first));
+    returning_.push_back(wiring_.returning(stage.first));
   }
-  for (const std::string& name : model.outputs) {
-    check(numbers.contains(name), "the model puts out '{}', which no block gives", name);
-    outputs_.push_back(numbers[name]);
-  }
-  loss_ = numbers.contains(loss_name) ? numbers[loss_name] : names_.size();
 }
 
-std::vector<std::vector<at::Tensor>> Engine::aliases(const at::Tensor& parameters, bool gradients) const {
-  std::vector<std::vector<at::Tensor>> result(wiring_.size());
-  for (std::size_t b = 0; b < wiring_.size(); ++b)
-    for (const std::size_t entry : wiring_[b].parameters) {
-      at::Tensor alias = view_of(layout_, parameters, entry).detach();
-      alias.set_requires_grad(gradients && layout_.entries[entry].spec.trainable);
-      result[b].push_back(std::move(alias));
+std::vector<std::vector<at::Tensor>> Engine::aliases(std::size_t stage, const at::Tensor& parameters, bool gradients) const {
+  const StageLayout& layout = layout_.stages[stage];
+  std::vector<std::vector<at::Tensor>> result;
+  for (const auto& block : layout.uses) {
+    std::vector<at::Tensor>& own = result.emplace_back();
+    for (const ParameterUse& use : block) {
+      at::Tensor alias = view_of(layout.parameters, parameters, use.entry).detach();
+      alias.set_requires_grad(gradients && layout.parameters.entries[use.entry].spec.trainable);
+      own.push_back(std::move(alias));
     }
+  }
   return result;
 }
 
-std::vector<LeafOutput> Engine::run(const Schedule& schedule, const at::Tensor& parameters, const std::vector<Leaf>& leaves, GradientSink& sink) const {
-  const auto parameters_of_block = aliases(parameters, true);
-  std::vector<std::unique_ptr<LeafRun>> runs(leaves.size());
-  std::vector<LeafOutput> outputs(leaves.size());
-  std::size_t done = 0;
-  for (const Action& action : schedule) {
-    const auto number = static_cast<std::size_t>(action.leaf);
-    check(number < leaves.size() && action.stage == 0, "the schedule names leaf {} of stage {}, there are {} leaves and one stage", action.leaf, action.stage,
-          leaves.size());
-    if (action.kind == ActionKind::forward) {
-      runs[number] = std::make_unique<LeafRun>(*this, leaves[number], parameters_of_block, true);
-      outputs[number] = runs[number]->forward();
-    } else {
-      check(runs[number] != nullptr, "the schedule runs leaf {} backward before forward", action.leaf);
-      const std::int64_t leaf = leaves[number].context.leaf;
-      at::Tensor gradient = sink.begin(leaf);
-      std::exchange(runs[number], nullptr)->backward(gradient);
-      sink.complete(leaf, std::move(gradient));
-      ++done;
-    }
-  }
-  check(done == leaves.size(), "the schedule finished {} of {} leaves", done, leaves.size());
-  return outputs;
+std::vector<LeafOutput> Engine::run(const Program& program, const std::vector<at::Tensor>& parameters, const std::vector<Leaf>& leaves,
+                                    const std::vector<GradientSink*>& sinks) const {
+  check(wiring_.loss < wiring_.names.size(), "backward of a model without a tensor called '{}'", loss_name);
+  return EngineRun(*this, parameters, leaves, sinks, true)(program);
+}
+
+std::vector<LeafOutput> Engine::evaluate(const Program& program, const std::vector<at::Tensor>& parameters, const std::vector<Leaf>& leaves) const {
+  return EngineRun(*this, parameters, leaves, {}, false)(program);
 }
 
 LeafOutput Engine::evaluate(const at::Tensor& parameters, const Leaf& leaf) const {
-  const auto parameters_of_block = aliases(parameters, false);
-  return LeafRun(*this, leaf, parameters_of_block, false).forward();
+  return evaluate({{Op::Kind::compute, {ActionKind::forward, 0, 0}}}, {parameters}, {leaf}).front();
 }
 
 }  // namespace tributary

@@ -1,27 +1,28 @@
-// Runs a schedule over a block list for the leaves of one rank. The graph is cut at every block: a block's backward is one autograd::grad call.
+// Runs a schedule over the blocks of this rank's stages. One rank with one stage is the same engine with a trivial schedule.
 #pragma once
 
 #include <ATen/ATen.h>
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "comm/communicator.h"
 #include "model/block.h"
-#include "pipeline/schedules/schedule.h"
+#include "pipeline/leaf_stage.h"
+#include "pipeline/stage_layout.h"
+#include "schedule/program.h"
 
 namespace tributary {
-
-struct Leaf {
-  LeafContext context;
-  const Batch* batch = nullptr;
-};
 
 struct LeafOutput {
   std::int64_t leaf = 0;
   std::vector<at::Tensor> outputs;  // as BlockList::outputs
 };
 
-// Takes each leaf's finished gradient. The engine asks for a zeroed gradient arena when a leaf's backward begins and hands it back complete, leaves ascending.
+// Takes each leaf's finished gradient of one stage. The engine asks for a zeroed buffer when a leaf's gradient begins and hands it back complete, leaves
+// ascending.
 class GradientSink {
  public:
   virtual ~GradientSink() = default;
@@ -29,35 +30,54 @@ class GradientSink {
   virtual void complete(std::int64_t leaf, at::Tensor gradient) = 0;
 };
 
+// Where this rank stands in its pipeline.
+struct StagePlace {
+  std::vector<int> rank_of_stage = {0};
+  int rank = 0;
+  const Communicator* activations = nullptr;  // a pipeline's channels, one each way; null: the rank is alone
+  const Communicator* gradients = nullptr;
+  [[nodiscard]] std::vector<int> own() const;  // stages, ascending
+};
+
+struct EngineOptions {
+  std::vector<bool> recompute = {};            // [blocks] forward is run again in backward; empty: none
+  std::function<void(const Op&)> before = {};  // called before each operation: a name for what this rank waits for
+};
+
+// The program of a rank that is alone with one stage: leaf after leaf, forward and backward.
+[[nodiscard]] Program alone(std::int64_t leaves);
+
 class Engine {
  public:
-  // Keeps references to both. Throws: Error{internal} when a block takes what no earlier block gives, gives what another gives or names an unknown parameter.
-  Engine(const BlockList& model, const ParameterLayout& layout);
+  // Keeps references to model and layout. Throws: Error{internal} when the blocks do not fit together.
+  Engine(const BlockList& model, const ModelLayout& layout, StagePlace place = {}, EngineOptions options = {});
 
-  // Forward and backward of `leaves` in the order of the schedule. `parameters`: the arena.
-  // Gradients of a named tensor with several consumers are added in descending block order; per-use gradients of a shared parameter in ascending block
-  // order. Deterministic in (parameters, leaf): nothing depends on which other leaves this rank runs.
-  std::vector<LeafOutput> run(const Schedule& schedule, const at::Tensor& parameters, const std::vector<Leaf>& leaves, GradientSink& sink) const;
+  // Forward and backward of `leaves` as the program says. `parameters`, `sinks`: of each own stage, ascending. Outputs are handed back where the last stage is,
+  // none elsewhere. Gradients of a named tensor with several consumers are added in descending block order. Deterministic in (parameters, leaf): nothing
+  // depends on the cut, the schedule or which other leaves this rank runs. Collective: all ranks of the pipeline, with programs of one schedule and the same
+  // leaves.
+  std::vector<LeafOutput> run(const Program& program, const std::vector<at::Tensor>& parameters, const std::vector<Leaf>& leaves,
+                              const std::vector<GradientSink*>& sinks) const;
 
-  // Forward only, no graph.
+  // Forward only, no graph; a program of forwards alone.
+  [[nodiscard]] std::vector<LeafOutput> evaluate(const Program& program, const std::vector<at::Tensor>& parameters, const std::vector<Leaf>& leaves) const;
+
+  // Of a model in one piece, one leaf.
   [[nodiscard]] LeafOutput evaluate(const at::Tensor& parameters, const Leaf& leaf) const;
 
+  [[nodiscard]] const StagePlace& place() const { return place_; }
+
  private:
-  friend class LeafRun;
-  struct Wiring {  // a block's names as numbers
-    std::vector<std::size_t> takes, gives;
-    std::vector<std::size_t> parameters;  // entries of the layout
-  };
+  friend class EngineRun;
   // One detached alias of each parameter for each block that uses it.
-  [[nodiscard]] std::vector<std::vector<at::Tensor>> aliases(const at::Tensor& parameters, bool gradients) const;
+  [[nodiscard]] std::vector<std::vector<at::Tensor>> aliases(std::size_t stage, const at::Tensor& parameters, bool gradients) const;
 
   const BlockList& model_;
-  const ParameterLayout& layout_;
-  std::vector<Wiring> wiring_;        // [blocks]
-  std::vector<std::string> names_;    // of all named tensors
-  std::vector<std::size_t> outputs_;  // as BlockList::outputs
-  std::vector<int> uses_;             // [entries] blocks that use the parameter
-  std::size_t loss_ = 0;              // its number, or names_.size() when no block gives a loss
+  const ModelLayout& layout_;
+  StagePlace place_;
+  EngineOptions options_;
+  Wiring wiring_;
+  std::vector<std::vector<std::size_t>> crossing_, returning_;  // [stages] what travels into each, and what a gradient comes back for
 };
 
 }  // namespace tributary

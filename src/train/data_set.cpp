@@ -32,18 +32,15 @@ std::unique_ptr<RowSource> make_source(const DataSet& data, const FieldSelection
   return std::make_unique<ShardRowSource>(ShardReader(data.directory, data.catalogue, data.verify), fields);
 }
 
-FieldSelection fields_of(const Schema& schema, const DataConfig& config, const BlockList& model) {
+FieldSelection fields_of(const Schema& schema, const DataConfig& config, const std::vector<BatchField>& read, bool marked_pairs) {
   FieldSelection fields = fields_to_read(schema, config);
-  const auto read = [&](BatchField field) {
-    return std::any_of(model.blocks.begin(), model.blocks.end(),
-                       [&](const BlockSpec& block) { return std::find(block.reads.begin(), block.reads.end(), field) != block.reads.end(); });
-  };
-  fields.statics = fields.statics && read(BatchField::statics);
-  fields.series = fields.series && read(BatchField::series);
-  fields.tokens = fields.tokens && read(BatchField::notes);
-  fields.images = fields.images && read(BatchField::image);
-  fields.text = fields.tokens && model.marked_pairs.has_value();
-  fields.entities = fields.entities && read(BatchField::entities);
+  const auto wanted = [&](BatchField field) { return std::find(read.begin(), read.end(), field) != read.end(); };
+  fields.statics = fields.statics && wanted(BatchField::statics);
+  fields.series = fields.series && wanted(BatchField::series);
+  fields.tokens = fields.tokens && wanted(BatchField::notes);
+  fields.images = fields.images && wanted(BatchField::image);
+  fields.text = fields.tokens && marked_pairs;
+  fields.entities = fields.entities && wanted(BatchField::entities);
   return fields;
 }
 

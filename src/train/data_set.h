@@ -33,8 +33,8 @@ struct DataSet {
 // Sources are not thread-safe: each thread that reads gets one of its own. Keeps a reference to `data`.
 [[nodiscard]] std::unique_ptr<RowSource> make_source(const DataSet& data, const FieldSelection& fields);
 
-// The columns that the settings keep and a block of the model reads; the texts beside the tokens where it reads marked pairs.
-[[nodiscard]] FieldSelection fields_of(const Schema& schema, const DataConfig& config, const BlockList& model);
+// The columns that the settings keep and that are read; the texts beside the tokens where the model reads marked pairs.
+[[nodiscard]] FieldSelection fields_of(const Schema& schema, const DataConfig& config, const std::vector<BatchField>& read, bool marked_pairs);
 
 // `schema`: Network::schema, or that of the data set for its own tasks alone. `marked_pairs`: as BlockList::marked_pairs.
 // Throws: Error{configuration, data} as Collator, pair_marking and masking_rule.

@@ -14,6 +14,7 @@
 #include "train/evaluator.h"
 #include "train/network.h"
 #include "train/note_cache.h"
+#include "train/pipeline_plan.h"
 #include "train/run_record.h"
 #include "train/run_settings.h"
 
@@ -148,27 +149,40 @@ std::map<std::string, double> stored_thresholds(const Manifest& manifest) {
 
 std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Log& log, const EvaluateOptions& options) {
   const CheckpointHead head = open_checkpoint(world, agreed(world, [&] { return resolve_checkpoint(options.checkpoint); }));
-  const LoadedSettings loaded = agreed(world, [&] { return parse_run_settings(head.config_toml, (head.path / config_file).string(), {}); });
-  const RunSettings& settings = loaded.settings;
+  const LoadedSettings given = agreed(world, [&] { return parse_run_settings(head.config_toml, (head.path / config_file).string(), {}); });
+  const RunSettings& settings = given.settings;
   Watchdog watchdog(world, static_cast<double>(settings.run.watchdog_s), {});
   const DataSet data = fitting_data_set(world, head, options, verify_named(settings.data.verify), watchdog);
   watchdog.progress("load the checkpoint", head.state.step);
-  const auto made = agreed(world, [&] { return std::make_unique<Network>(settings.model, settings.data.window_tokens, data.catalogue); });
+  // Another grid than that of the training: the numbers are the same.
+  const ParallelConfig& spread = options.parallel;
+  const ProcessGrid grid(world.split(0, world.rank()), grid_shape(world.size(), spread.data, static_cast<int>(spread.pipeline)));
+  const Parallel parallel(grid, spread);
+  RunSettings spread_settings = settings;
+  spread_settings.parallel = spread;
+  const Cut cut = cut_for(world, log, spread_settings, data, grid.shape());
+  const auto made = agreed(world, [&] { return std::make_unique<Network>(settings.model, settings.data.window_tokens, data.catalogue, parallel, cut); });
   const Network& network = *made;
-  const LoadedTensors tensors = load_tensors(world, head, network.layout, std::nullopt);
+  std::vector<StageWish> wishes;
+  for (const int stage : parallel.holding().own()) wishes.push_back({network.layout.stages[static_cast<std::size_t>(stage)].parameters});
+  std::vector<at::Tensor> parameters;
+  for (LoadedTensors& loaded : load_tensors(world, head, network.layout.whole, wishes, false)) parameters.push_back(std::move(loaded.parameters));
   const BatchPlan plan = agreed(world, [&] { return BatchPlan(data.index, network.schema.tasks, plan_options(settings, network.model)); });
-  const FieldSelection fields = agreed(world, [&] { return fields_of(data.catalogue.schema, settings.data, network.model); });
+  const FieldSelection fields = agreed(world, [&] {
+    return fields_of(data.catalogue.schema, settings.data, parallel.fields(network.model, network.layout), network.model.marked_pairs.has_value());
+  });
   const Collator collator = agreed(world, [&] { return make_collator(data, network.schema, settings.data, fields, network.model.marked_pairs); });
   const auto source = agreed(world, [&] { return make_source(data, fields); });
   const auto machines = gather_machines(world);
-  const auto cache = open_note_cache(world, log, {settings, data, network, tensors.parameters, bits_depend_on(machines.front()), [&] { watchdog.alive(); }},
-                                     CacheBuild::nothing);
-  const EvaluationTools tools{world, data, plan, *source, collator, network, settings.model.heads.weight, watchdog, cache.get()};
+  const auto cache = open_note_cache(
+      world, log, {settings, data, network, parallel.whole_arena(network.layout, parameters), bits_depend_on(machines.front()), [&] { watchdog.alive(); }},
+      CacheBuild::nothing);
+  const EvaluationTools tools{parallel, data, plan, *source, collator, network, settings.model.heads.weight, watchdog, fields.tokens ? cache.get() : nullptr};
 
   std::vector<SplitResult> results;
   for (const Split split : {Split::train, Split::validation, Split::test}) {
     if ((options.split && *options.split != split) || data.index.rows(split) == 0) continue;
-    results.push_back({split, evaluate_split(tools, tensors.parameters, split, head.state.step)});
+    results.push_back({split, evaluate_split(tools, parameters, split, head.state.step)});
   }
   if (results.empty())
     throw Error(ErrorKind::data, fmt::format("{} has no records in split \"{}\"", options.shards, options.split ? name_of(*options.split) : "all"))

@@ -10,6 +10,7 @@
 #include "comm/communicator.h"
 #include "metrics/task_metrics.h"
 #include "shards/schema.h"
+#include "train/parallel_config.h"
 
 namespace tributary {
 
@@ -18,6 +19,7 @@ struct EvaluateOptions {
   std::string shards;          // a data set; its records are normalised as those the model was trained on
   std::optional<Split> split;  // none: all
   std::string out;             // directory for metrics.json and predictions.csv
+  ParallelConfig parallel = {};
 };
 
 // Thresholds of relation tasks by name, as the last validation before the checkpoint chose them.

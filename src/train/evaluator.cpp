@@ -46,31 +46,46 @@ void append_pairs(const Batch& batch, const PairTensors& pairs, std::vector<Pair
   }
 }
 
-OwnResults run_leaves(const EvaluationTools& tools, const at::Tensor& parameters, Split split, std::int64_t step) {
-  const auto& tasks = tools.network.schema.tasks;
-  const BlockList& model = tools.network.model;
+// Adds one leaf's outcome, on a rank that holds the last stage.
+void append_leaf(const Network& network, const Batch& batch, const LeafOutput& output, OwnResults& own) {
+  const BlockList& model = network.model;
+  own.places.insert(own.places.end(), batch.places.begin(), batch.places.end());
+  append(own.loss_sums, output.outputs[output_number(model, loss_sums_name)]);
+  for (std::size_t t = 0; t < model.tasks.size(); ++t) {
+    const std::size_t number = model.tasks[t];
+    const Task& task = network.schema.tasks[number];
+    append(own.scores[t].probability, output.outputs[output_number(model, probability_name(task))]);
+    const LabelTensors& labels = batch.labels[number];
+    append(own.scores[t].label, labels.value);
+    const at::Tensor valid = labels.valid.to(at::kByte).contiguous();
+    own.scores[t].valid.insert(own.scores[t].valid.end(), valid.data_ptr<std::uint8_t>(), valid.data_ptr<std::uint8_t>() + valid.numel());
+    if (task.kind == TaskKind::relation) append_pairs(batch, batch.pairs[number], own.scores[t].pairs);
+    own.counts[t] += valid.sum().item<std::int64_t>() * task.label_width();
+  }
+}
+
+OwnResults run_leaves(const EvaluationTools& tools, const std::vector<at::Tensor>& parameters, Split split, std::int64_t step) {
+  const Network& network = tools.network;
   OwnResults own;
-  own.scores.resize(model.tasks.size());
-  own.counts.resize(model.tasks.size(), 0);
-  EvaluationBatches batches(tools.plan, tools.data.index, tools.source, tools.collator, split, tools.comm.size(), tools.comm.rank(), tools.hidden);
-  const std::size_t sums = output_number(model, loss_sums_name);
-  while (const std::optional<LeafBatch> leaf = batches.next()) {
-    tools.watchdog.alive();
-    // Denominators do not matter here: only the loss sums are used.
-    const LeafContext context{0, step, leaf->leaf, false, std::vector<double>(tasks.size(), 1.0)};
-    const LeafOutput output = tools.network.engine.evaluate(parameters, {context, &leaf->batch});
-    own.places.insert(own.places.end(), leaf->batch.places.begin(), leaf->batch.places.end());
-    append(own.loss_sums, output.outputs[sums]);
-    for (std::size_t t = 0; t < model.tasks.size(); ++t) {
-      const std::size_t number = model.tasks[t];
-      append(own.scores[t].probability, output.outputs[output_number(model, probability_name(tasks[number]))]);
-      const LabelTensors& labels = leaf->batch.labels[number];
-      append(own.scores[t].label, labels.value);
-      const at::Tensor valid = labels.valid.to(at::kByte).contiguous();
-      own.scores[t].valid.insert(own.scores[t].valid.end(), valid.data_ptr<std::uint8_t>(), valid.data_ptr<std::uint8_t>() + valid.numel());
-      if (tasks[number].kind == TaskKind::relation) append_pairs(leaf->batch, leaf->batch.pairs[number], own.scores[t].pairs);
-      own.counts[t] += valid.sum().item<std::int64_t>() * tasks[number].label_width();
+  own.scores.resize(network.model.tasks.size());
+  own.counts.resize(network.model.tasks.size(), 0);
+  const ProcessGrid& grid = tools.parallel.grid();
+  EvaluationBatches batches(tools.plan, tools.data.index, tools.source, tools.collator, split, grid.shape().data, grid.place().data, tools.hidden);
+  // As many leaves at a time as keep every stage busy most of the time.
+  const auto together = static_cast<std::size_t>(grid.shape().pipeline == 1 ? 1 : 4 * grid.shape().pipeline);
+  for (bool more = true; more;) {
+    std::vector<LeafBatch> held;
+    while (held.size() < together && more) {
+      std::optional<LeafBatch> next = batches.next();
+      more = next.has_value();
+      if (more) held.push_back(std::move(*next));
     }
+    std::vector<Leaf> leaves;
+    // Denominators do not matter here: only the loss sums are used.
+    for (const LeafBatch& one : held) leaves.push_back({{0, step, one.leaf, false, std::vector<double>(network.schema.tasks.size(), 1.0)}, &one.batch});
+    tools.watchdog.alive();
+    const auto outputs = network.engine.evaluate(tools.parallel.evaluation(static_cast<std::int64_t>(leaves.size())), parameters, leaves);
+    for (std::size_t i = 0; i < outputs.size(); ++i) append_leaf(network, held[i].batch, outputs[i], own);
   }
   return own;
 }
@@ -93,18 +108,24 @@ void unpack(std::string_view& bytes, std::vector<Value>& values) {
   bytes.remove_prefix(count * sizeof(Value));
 }
 
-// Ranks own ascending leaves, so rank order is row order.
-void gather_rows(const Communicator& comm, const OwnResults& own, Evaluation& result) {
+// Pipelines own ascending leaves, so their order is row order.
+void gather_rows(const ProcessGrid& grid, bool own_outcome, const OwnResults& own, Evaluation& result) {
   std::string bytes;
-  pack(bytes, own.places);
-  for (const TaskScores& task : own.scores) {
-    pack(bytes, task.probability);
-    pack(bytes, task.label);
-    pack(bytes, task.valid);
-    pack(bytes, task.pairs);
+  if (own_outcome) {
+    pack(bytes, own.places);
+    for (const TaskScores& task : own.scores) {
+      pack(bytes, task.probability);
+      pack(bytes, task.label);
+      pack(bytes, task.valid);
+      pack(bytes, task.pairs);
+    }
   }
-  const std::vector<std::string> parts = comm.gather(bytes, 0);
-  if (comm.rank() == 0) result.scores.resize(own.scores.size());
+  const std::vector<std::string> gathered = grid.world().gather(bytes, 0);
+  if (grid.world().rank() != 0) return;
+  std::vector<std::string_view> parts(static_cast<std::size_t>(grid.shape().data));
+  for (std::size_t r = 0; r < gathered.size(); ++r)
+    if (!gathered[r].empty()) parts[static_cast<std::size_t>(grid.places()[r].data)] = gathered[r];
+  result.scores.resize(own.scores.size());
   for (std::string_view part : parts) {
     unpack(part, result.places);
     for (TaskScores& task : result.scores) {
@@ -148,21 +169,25 @@ std::optional<double> total_loss(const std::vector<std::optional<double>>& task_
   return total;
 }
 
-Evaluation evaluate_split(const EvaluationTools& tools, const at::Tensor& parameters, Split split, std::int64_t step) {
+Evaluation evaluate_split(const EvaluationTools& tools, const std::vector<at::Tensor>& parameters, Split split, std::int64_t step) {
+  const ProcessGrid& grid = tools.parallel.grid();
   tools.watchdog.progress("evaluation", step);
-  OwnResults own = agreed(tools.comm, [&] { return run_leaves(tools, parameters, split, step); });
+  // In a pipeline the others of it wait for the rank that fails, not for its word: its error ends the job.
+  OwnResults own =
+      grid.shape().pipeline > 1 ? run_leaves(tools, parameters, split, step) : agreed(grid.world(), [&] { return run_leaves(tools, parameters, split, step); });
   tools.watchdog.progress("sums of the evaluation", step);
   Evaluation result;
   const std::int64_t leaves = tools.plan.evaluation_leaves(split);
   const auto tasks = static_cast<std::int64_t>(tools.network.model.tasks.size());
-  tools.comm.sum(std::span(own.counts));
+  grid.world().sum(std::span(own.counts));
   std::vector<double> sums(own.counts.size(), 0.0);
-  if (leaves > 0) sums = reduce_scalars(tools.comm, leaf_bounds(leaves, tools.comm.size()), tasks, own.loss_sums);
+  if (leaves > 0 && tools.parallel.holds_last()) sums = reduce_scalars(grid.data(), leaf_bounds(leaves, grid.shape().data), tasks, own.loss_sums);
+  tools.parallel.tell(sums);
   for (std::size_t t = 0; t < sums.size(); ++t)
     result.task_losses.push_back(own.counts[t] > 0 ? std::optional<double>(sums[t] / static_cast<double>(own.counts[t])) : std::nullopt);
   result.loss = total_loss(result.task_losses, tools.network.model, tools.network.schema, tools.task_weights);
   tools.watchdog.progress("gather predictions", step);
-  gather_rows(tools.comm, own, result);
+  gather_rows(grid, tools.parallel.holds_last(), own, result);
   return result;
 }
 

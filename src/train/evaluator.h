@@ -1,4 +1,4 @@
-// Runs a model over a split on all ranks: predictions in row order, losses through the tree. The same bits for any number of ranks.
+// Runs a model over a split on all ranks: predictions in row order, losses through the tree. The same bits for any grid of ranks.
 #pragma once
 
 #include <optional>
@@ -11,6 +11,7 @@
 #include "metrics/task_metrics.h"
 #include "train/data_set.h"
 #include "train/network.h"
+#include "train/parallel.h"
 #include "train/run_settings.h"
 
 namespace tributary {
@@ -40,7 +41,7 @@ struct Evaluation {
 
 // Everything an evaluation reads. Keeps references.
 struct EvaluationTools {
-  const Communicator& comm;
+  const Parallel& parallel;
   const DataSet& data;
   const BatchPlan& plan;
   RowSource& source;
@@ -51,8 +52,8 @@ struct EvaluationTools {
   HiddenSource* hidden = nullptr;  // a cache of token embeddings, or none
 };
 
-// Collective: all ranks. Throws on all ranks together: Error{data, io, missing}.
-[[nodiscard]] Evaluation evaluate_split(const EvaluationTools& tools, const at::Tensor& parameters, Split split, std::int64_t step);
+// parameters: the arena of each stage of this rank. Collective: all ranks. Throws: Error{data, io, missing}, on all ranks together unless the model is cut.
+[[nodiscard]] Evaluation evaluate_split(const EvaluationTools& tools, const std::vector<at::Tensor>& parameters, Split split, std::int64_t step);
 
 // On rank 0, which holds the scores. `thresholds`: of relation tasks by name. Throws: Error{numerical, data} as evaluate_task.
 [[nodiscard]] std::vector<TaskMetrics> metrics_of(const Evaluation& evaluation, const Network& network, const Catalogue& catalogue, bool with_intervals,

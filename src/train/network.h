@@ -1,23 +1,26 @@
-// The model of a run: its blocks, where its parameters lie, and the engine that runs them.
+// The model of a run: its blocks, where its parameters lie, and the engine that runs this rank's stages.
 #pragma once
 
 #include "model/block.h"
 #include "model/model_config.h"
 #include "pipeline/engine.h"
+#include "schedule/graph.h"
 #include "shards/catalogue.h"
+#include "train/parallel.h"
 
 namespace tributary {
 
 // Stays where it is made: the engine refers to its neighbours.
 struct Network {
-  // Throws: Error{configuration} when the settings do not fit each other or the data set.
-  Network(const ModelSettings& settings, std::int64_t window_tokens, const Catalogue& catalogue);
+  // Throws: Error{configuration} when the settings do not fit each other, the data set, or the stages they are to be cut into.
+  Network(const ModelSettings& settings, std::int64_t window_tokens, const Catalogue& catalogue, const Parallel& parallel, const Cut& cut,
+          EngineOptions options = {});
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
   Schema schema;  // that the model's task numbers refer to: the data set's, and behind its tasks those of the family
   BlockList model;
-  ParameterLayout layout;
+  ModelLayout layout;
   Engine engine;
 };
 

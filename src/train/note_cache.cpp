@@ -52,8 +52,9 @@ std::string key_of(const NoteCacheInputs& in) {
   const std::optional<std::size_t>& pairs = in.network.model.marked_pairs;
   const std::string marked = pairs ? fmt::format("task {} marked {}\n", *pairs, fmt::join(marker_tokens(), " ")) : "";
   return sha256_hex(fmt::format("{} 1\n{}encoder {}\ndata {}\ntokenizer {}\nwindows {} {}\nnotes {} {}\nfloat32\n{}\n", name_of(in.network.model), marked,
-                                encoder_digest(in.settings.model.text, in.network.layout, in.parameters), catalogue.content_digest, catalogue.tokenizer_digest,
-                                data.window_tokens, data.window_stride, data.notes_per_record, data.tokens_per_note, in.computed_with))
+                                encoder_digest(in.settings.model.text, in.network.layout.whole, in.parameters), catalogue.content_digest,
+                                catalogue.tokenizer_digest, data.window_tokens, data.window_stride, data.notes_per_record, data.tokens_per_note,
+                                in.computed_with))
       .substr(0, 32);
 }
 
@@ -63,10 +64,14 @@ class NoteEncoder {
   explicit NoteEncoder(const NoteCacheInputs& in)
       : in_(in),
         blocks_(encoder_blocks(in)),
-        engine_(blocks_, in.network.layout),
+        layout_(lay_out(blocks_, {0})),
+        parameters_(make_arena(layout_.whole, at::kFloat)),
+        engine_(blocks_, layout_),
         pairs_(in.network.model.marked_pairs.has_value()),
         source_(make_source(in.data, fields_of_sequences(in.network.model))),
-        collator_(make_collator(in.data, in.data.catalogue.schema, in.settings.data, fields_of_sequences(in.network.model), in.network.model.marked_pairs)) {}
+        collator_(make_collator(in.data, in.data.catalogue.schema, in.settings.data, fields_of_sequences(in.network.model), in.network.model.marked_pairs)) {
+    copy_parameters(in.network.layout.whole, in.parameters, layout_.whole, parameters_);
+  }
 
   [[nodiscard]] NoteSegment encode(const SegmentName& name) const {
     const Catalogue& catalogue = in_.data.catalogue;
@@ -118,7 +123,7 @@ class NoteEncoder {
   void encode_windows(Batch batch, std::int64_t begin, std::int64_t end, NoteSegment& segment) const {
     batch.notes.window_ids = batch.notes.window_ids.narrow(0, begin, end - begin);
     batch.notes.window_lengths = batch.notes.window_lengths.narrow(0, begin, end - begin);
-    at::Tensor hidden = engine_.evaluate(in_.parameters, {LeafContext{}, &batch}).outputs.at(0);
+    at::Tensor hidden = engine_.evaluate(parameters_, {LeafContext{}, &batch}).outputs.at(0);
     check(hidden.size(0) == batch.notes.window_lengths.sum().item<std::int64_t>(), "NoteEncoder: {} tokens came back", hidden.size(0));
     if (in_.alive) in_.alive();  // a segment of pairs may take minutes
     if (pairs_) hidden = hidden.index_select(0, first_rows(batch.notes.window_lengths));
@@ -128,6 +133,8 @@ class NoteEncoder {
 
   const NoteCacheInputs& in_;
   BlockList blocks_;
+  ModelLayout layout_;
+  at::Tensor parameters_;
   Engine engine_;
   bool pairs_;  // of each sequence the hidden state of [CLS] alone
   std::unique_ptr<RowSource> source_;

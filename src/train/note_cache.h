@@ -25,9 +25,9 @@ struct NoteCacheInputs {
   const RunSettings& settings;
   const DataSet& data;
   const Network& network;
-  const at::Tensor& parameters;  // the arena
-  std::string computed_with;     // library and processor, on which the bits depend
-  std::function<void()> alive;   // called after each segment and each pack of it
+  at::Tensor parameters;        // the arena of the whole model
+  std::string computed_with;    // library and processor, on which the bits depend
+  std::function<void()> alive;  // called after each segment and each pack of it
 };
 
 enum class CacheBuild {

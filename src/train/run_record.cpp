@@ -65,7 +65,7 @@ void write_run_record(const std::filesystem::path& path, const RunFacts& facts, 
   const auto settings = nlohmann::ordered_json::parse(facts.settings_json);
   nlohmann::ordered_json starts = former_starts(path, facts.first_step);
   nlohmann::ordered_json start = {
-      {"time", now_utc()}, {"first_step", facts.first_step}, {"hosts", hosts}, {"grid", {{"data", machines.size()}, {"pipeline", 1}}}};
+      {"time", now_utc()}, {"first_step", facts.first_step}, {"hosts", hosts}, {"grid", {{"data", facts.grid.data}, {"pipeline", facts.grid.pipeline}}}};
   start["resumed_from"] = facts.resumed_from.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(facts.resumed_from);
   starts.push_back(start);
   const nlohmann::ordered_json record = {{"configuration", settings},

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
+#include "comm/process_grid.h"
 #include "optim/gradient_tree.h"
 #include "train/run_settings.h"
 #include "train/versions.h"
@@ -34,7 +35,8 @@ struct RunFacts {
   std::int64_t first_step = 0;  // 0, or the step it goes on from
   std::int64_t total_steps = 0;
   std::string resumed_from;  // a checkpoint, or empty
-  std::string encoder;       // JSON: folder and digest of the pretrained encoder that the run began with, or null
+  GridShape grid;
+  std::string encoder;  // JSON: folder and digest of the pretrained encoder that the run began with, or null
 };
 
 // Starts of the same run are kept as a list. Rank 0 calls it. Throws: Error{cannot_create, io}.

@@ -15,14 +15,26 @@
 #include "comm/agree.h"
 #include "comm/gpu.h"
 #include "model/registry.h"
+#include "train/parallel.h"
 #include "train/pretrained.h"
 
 namespace tributary {
 
+namespace {
+
+bool is_count(const std::string& text) {
+  int count = 0;
+  const auto [after, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  return error == std::errc() && after == text.data() + text.size() && count >= 1;
+}
+
+}  // namespace
+
 std::vector<Section> sections_of(RunSettings& s) {
   std::vector<Section> sections = {section_of(s.data)};
   for (Section& section : sections_of(s.model)) sections.push_back(std::move(section));
-  for (const Section& section : {section_of(s.optim), section_of(s.numerics), section_of(s.train), section_of(s.run), section_of(s.checkpoint)})
+  for (const Section& section :
+       {section_of(s.optim), section_of(s.numerics), section_of(s.parallel), section_of(s.train), section_of(s.run), section_of(s.checkpoint)})
     sections.push_back(section);
   return sections;
 }
@@ -74,11 +86,10 @@ void validate(const RunSettings& s) {
          fmt::format("train.watch = \"{}\": model.family = \"text_mlm\" has a loss alone; use \"loss\"", s.train.watch));
   demand(s.model.model.family == "lm_hhda" || std::find(s.data.leave_out.begin(), s.data.leave_out.end(), "notes") == s.data.leave_out.end(),
          fmt::format("data.leave_out has \"notes\", which are all that model.family = \"{}\" learns from", s.model.model.family));
-  int ranks = 0;
-  const char* end = s.run.ranks.data() + s.run.ranks.size();
-  const auto [after, error] = std::from_chars(s.run.ranks.data(), end, ranks);
-  demand(s.run.ranks == "any" || (error == std::errc() && after == end && ranks >= 1),
-         fmt::format("run.ranks: expected \"any\" or a number of ranks, found \"{}\"", s.run.ranks));
+  demand(s.run.ranks == "any" || is_count(s.run.ranks), fmt::format("run.ranks: expected \"any\" or a number of ranks, found \"{}\"", s.run.ranks));
+  demand(s.parallel.data == "auto" || is_count(s.parallel.data),
+         fmt::format("parallel.data: expected \"auto\" or a number of copies of the model, found \"{}\"", s.parallel.data));
+  collect([&] { static_cast<void>(pipeline_shape(s.parallel)); });
   try {
     static_cast<void>(duration_s(s.run.max_time));
   } catch (const Error& fault) {
@@ -97,7 +108,7 @@ LoadedSettings parse_run_settings(std::string_view text, const std::string& file
   validate(loaded.settings);
   loaded.toml = configuration.to_toml();
   loaded.json = configuration.to_json();
-  loaded.digest = configuration.digest({"run", "checkpoint", "data.shards", "data.verify", "text.pretrained", "text.cache"});
+  loaded.digest = configuration.digest({"run", "checkpoint", "parallel", "data.shards", "data.verify", "text.pretrained", "text.cache"});
   return loaded;
 }
 

@@ -11,6 +11,7 @@
 #include "comm/communicator.h"
 #include "model/model_config.h"
 #include "optim/optim_config.h"
+#include "train/parallel_config.h"
 #include "train/train_config.h"
 
 namespace tributary {
@@ -20,6 +21,7 @@ struct RunSettings {
   ModelSettings model;
   OptimConfig optim;
   NumericsConfig numerics;
+  ParallelConfig parallel;
   TrainConfig train;
   RunConfig run;
   CheckpointConfig checkpoint;
@@ -40,7 +42,7 @@ struct LoadedSettings {
   RunSettings settings;
   std::string toml;    // printout: reading it back gives the same settings
   std::string json;    // for run.json
-  std::string digest;  // of what decides the numbers: without [run], [checkpoint], data.shards, data.verify, text.pretrained, text.cache
+  std::string digest;  // of what decides the numbers: without [run], [checkpoint], [parallel], data.shards, data.verify, text.pretrained, text.cache
 };
 
 // Text and overrides over the defaults, then what the folder of text.pretrained says (`encoder`; nothing for the settings of a checkpoint, which say it

@@ -36,20 +36,22 @@ OwnInput next_input(Prefetcher& batches, const News& news) {
 bool predicted(const BlockList& model, std::size_t task) { return std::find(model.tasks.begin(), model.tasks.end(), task) != model.tasks.end(); }
 
 // The one sum before backward: failures of the input, wishes to stop and the numbers of valid labels ride in it together.
+// Labels are counted where the last stage is, the one that reads all of them.
 GlobalCounts sum_counts(const StepTools& tools, const OwnInput& own, bool stop_wanted, double busy_s) {
-  const std::vector<Task>& tasks = tools.schema.tasks;
+  const std::vector<Task>& tasks = tools.network.schema.tasks;
+  const Communicator& world = tools.parallel.grid().world();
   std::vector<std::int64_t> sums{own.failure ? 1 : 0, stop_wanted ? 1 : 0, static_cast<std::int64_t>(busy_s * 1e6)};
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     std::int64_t count = 0;
-    if (own.step && predicted(tools.model, t))
+    if (own.step && tools.parallel.holds_last() && predicted(tools.network.model, t))
       for (const Batch& batch : own.step->batches) count += batch.labels[t].valid.sum().item<std::int64_t>() * tasks[t].label_width();
     sums.push_back(count);
   }
-  tools.comm.sum(std::span(sums));
-  if (sums[0] > 0) agree(tools.comm, own.failure);
+  world.sum(std::span(sums));
+  if (sums[0] > 0) agree(world, own.failure);
   GlobalCounts counts{{sums.begin() + 3, sums.end()}, sums[1] > 0, static_cast<double>(sums[2]) * 1e-6};
   for (std::size_t t = 0; t < tasks.size(); ++t)
-    if (predicted(tools.model, t) && is_stored(tasks[t].kind) &&
+    if (predicted(tools.network.model, t) && is_stored(tasks[t].kind) &&
         sums[3 + t] != own.step->plan.label_counts[t])  // the same numbers on every rank, so all throw together
       throw Error(ErrorKind::data, fmt::format("step {}: task '{}' has {} valid labels, the record index says {}; run `tributary shards verify`",
                                                own.step->plan.step, tasks[t].name, sums[3 + t], own.step->plan.label_counts[t]))
@@ -66,36 +68,40 @@ std::vector<Leaf> leaves_of(const StepTools& tools, const StepBatches& step, con
 
 std::vector<std::optional<double>> mean_losses(const StepTools& tools, const std::vector<LeafOutput>& outputs, const GlobalCounts& counts,
                                                const std::vector<std::int64_t>& bounds) {
-  const auto place = std::find(tools.model.outputs.begin(), tools.model.outputs.end(), loss_sums_name) - tools.model.outputs.begin();
-  std::vector<double> own;
-  for (const LeafOutput& output : outputs) {
-    const at::Tensor sums = output.outputs.at(static_cast<std::size_t>(place)).to(at::kDouble).contiguous();
-    own.insert(own.end(), sums.data_ptr<double>(), sums.data_ptr<double>() + sums.numel());
+  const BlockList& model = tools.network.model;
+  const auto place = std::find(model.outputs.begin(), model.outputs.end(), loss_sums_name) - model.outputs.begin();
+  std::vector<double> sums(model.tasks.size());
+  if (tools.parallel.holds_last()) {
+    std::vector<double> own;
+    for (const LeafOutput& output : outputs) {
+      const at::Tensor one = output.outputs.at(static_cast<std::size_t>(place)).to(at::kDouble).contiguous();
+      own.insert(own.end(), one.data_ptr<double>(), one.data_ptr<double>() + one.numel());
+    }
+    sums = reduce_scalars(tools.parallel.grid().data(), bounds, static_cast<std::int64_t>(sums.size()), own);
   }
-  const std::vector<double> sums = reduce_scalars(tools.comm, bounds, static_cast<std::int64_t>(tools.model.tasks.size()), own);
+  tools.parallel.tell(sums);
   std::vector<std::optional<double>> means;
   for (std::size_t t = 0; t < sums.size(); ++t) {
-    const double count = counts.labels[tools.model.tasks[t]];
+    const double count = counts.labels[model.tasks[t]];
     means.push_back(count > 0 ? std::optional<double>(sums[t] / count) : std::nullopt);
   }
   return means;
 }
 
-void apply(const StepTools& tools, Training& run, const at::Tensor& gradient, const GradientStats& stats, StepRecord& record) {
+void apply(const StepTools& tools, Training& run, const ReducedGradient& gradient, StepRecord& record) {
+  const GradientStats& stats = gradient.stats;
   record.gradient_norm = stats.norm;
   record.learning_rate = learning_rate(tools.optim, run.state.step, tools.total_steps);
   record.applied = stats.finite;
   if (stats.finite) {
-    const std::int64_t offset = tools.tree.slices().offsets[static_cast<std::size_t>(tools.comm.rank())];
-    update_slice(tools.layout, tools.optim, {record.learning_rate, clip_factor(stats.norm, tools.optim.clip_norm)}, offset, gradient, run.adam, run.parameters);
-    tools.watchdog.progress("gather parameters", run.state.step);
-    gather_parameters(tools.comm, tools.tree.slices(), run.parameters);
+    tools.watchdog.progress("update and gather parameters", run.state.step);
+    tools.reducer.update(tools.optim, {record.learning_rate, clip_factor(stats.norm, tools.optim.clip_norm)}, gradient, run.adam, run.parameters);
+    run.state.updates = run.adam.front().updates;
   } else {
-    record.bad_part = first_bad_part(tools.model, tools.layout, stats.bad_blocks);
+    record.bad_part = first_bad_part(tools.network.model, tools.network.layout.whole, stats.bad_blocks);
   }
   run.state.skipped_in_row = stats.finite ? 0 : run.state.skipped_in_row + 1;
   run.state.skipped += stats.finite ? 0 : 1;
-  run.state.updates = run.adam.updates;
   ++run.state.step;
 }
 
@@ -123,21 +129,20 @@ StepRecord train_step(const StepTools& tools, Training& run, const News& news, P
 
   tools.watchdog.progress("forward and backward", run.state.step);
   const Stopwatch busy;
-  const std::vector<std::int64_t> bounds = leaf_bounds(step.plan.leaves, tools.comm.size());
-  tools.tree.start(bounds);
-  const auto outputs = tools.engine.run(sequential_schedule(step.range.size()), run.parameters, leaves_of(tools, step, counts), tools.tree);
+  const std::vector<std::int64_t> bounds = leaf_bounds(step.plan.leaves, tools.parallel.grid().shape().data);
+  const std::vector<GradientSink*> sinks = tools.reducer.start(bounds);
+  const auto outputs = tools.network.engine.run(tools.parallel.training(step.range.size()), run.parameters, leaves_of(tools, step, counts), sinks);
   const double busy_s = busy.elapsed_s();
 
   tools.watchdog.progress("reduce gradients", run.state.step);
-  const at::Tensor gradient = tools.tree.reduce();
+  const ReducedGradient gradient = tools.reducer.reduce();
   record.task_losses = mean_losses(tools, outputs, counts, bounds);
-  record.loss = total_loss(record.task_losses, tools.model, tools.schema, tools.task_weights);
-  const GradientStats stats = measure_gradient(tools.comm, tools.tree.slices(), {gradient.data_ptr<float>(), static_cast<std::size_t>(gradient.numel())});
-  apply(tools, run, gradient, stats, record);
+  record.loss = total_loss(record.task_losses, tools.network.model, tools.network.schema, tools.task_weights);
+  apply(tools, run, gradient, record);
 
   record.stop = counts.stop;
   record.seconds = watch.elapsed_s();
-  record.efficiency = pace.seconds > 0 ? std::min(1.0, counts.busy_s / (pace.seconds * tools.comm.size())) : 1.0;
+  record.efficiency = pace.seconds > 0 ? std::min(1.0, counts.busy_s / (pace.seconds * tools.parallel.grid().world().size())) : 1.0;
   record.input_wait_s = tools.batches.waited_s() - waited_before_s;
   pace = {busy_s, record.seconds};
   return record;

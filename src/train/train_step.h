@@ -4,29 +4,23 @@
 #include <exception>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "batches/prefetcher.h"
 #include "checkpoint/train_state.h"
-#include "comm/communicator.h"
 #include "comm/watchdog.h"
-#include "model/block.h"
-#include "optim/adamw.h"
-#include "optim/gradient_tree.h"
-#include "optim/norm.h"
-#include "optim/optim_config.h"
-#include "pipeline/engine.h"
+#include "optim/gradient_reducer.h"
+#include "train/network.h"
+#include "train/parallel.h"
 #include "train/step_record.h"
 
 namespace tributary {
 
 // Everything a step reads. Keeps references.
 struct StepTools {
-  const Communicator& comm;
-  const BlockList& model;
-  const ParameterLayout& layout;
-  const Schema& schema;  // Network::schema
-  const Engine& engine;
-  GradientTree& tree;
+  const Parallel& parallel;
+  const Network& network;
+  GradientReducer& reducer;
   Prefetcher& batches;
   const OptimConfig& optim;
   const std::map<std::string, double>& task_weights;  // HeadsConfig::weight
@@ -37,9 +31,9 @@ struct StepTools {
 
 // What a step changes.
 struct Training {
-  TrainState state;       // cursor and counters: the same on every rank
-  at::Tensor parameters;  // the arena, whole on every rank
-  AdamState adam;         // moments of this rank's slice
+  TrainState state;                    // cursor and counters: the same on every rank
+  std::vector<at::Tensor> parameters;  // the arena of each stage of this rank, whole on every rank that holds the stage
+  std::vector<AdamState> adam;         // moments of this rank's slices
 };
 
 // What this rank has to tell the others before the step; it rides in the sum of label counts.

@@ -17,6 +17,7 @@
 #include "train/event_log.h"
 #include "train/network.h"
 #include "train/note_cache.h"
+#include "train/pipeline_plan.h"
 #include "train/pretrained.h"
 #include "train/progress.h"
 #include "train/run_lock.h"
@@ -34,8 +35,9 @@ nlohmann::ordered_json computed_with(const RankMachine& machine) { return nlohma
 class Trainer {
  public:
   // No communication: what fails here fails on all ranks alike.
-  Trainer(const Communicator& world, const Log& log, const LoadedSettings& loaded, DataSet data, bool terminal, const StopRequest& stop, Watchdog& watchdog)
-      : world_(world),
+  Trainer(const ProcessGrid& grid, const Log& log, const LoadedSettings& loaded, DataSet data, const Cut& cut, bool terminal, const StopRequest& stop,
+          Watchdog& watchdog)
+      : world_(grid.world()),
         log_(log),
         loaded_(loaded),
         settings_(loaded.settings),
@@ -44,11 +46,12 @@ class Trainer {
         stop_(stop),
         watchdog_(watchdog),
         data_(std::move(data)),
-        network_(settings_.model, settings_.data.window_tokens, data_.catalogue),
+        parallel_(grid, settings_.parallel),
+        network_(settings_.model, settings_.data.window_tokens, data_.catalogue, parallel_, cut, {{}, [this](const Op& op) { name_wait(op); }}),
+        reducer_(parallel_.holding(), network_.layout, reduction_of(settings_)),
         plan_(data_.index, network_.schema.tasks, plan_options(settings_, network_.model)),
-        fields_(fields_of(data_.catalogue.schema, settings_.data, network_.model)),
-        collator_(make_collator(data_, network_.schema, settings_.data, fields_, network_.model.marked_pairs)),
-        tree_(world, network_.layout, reduction_of(settings_)) {
+        fields_(fields_of(data_.catalogue.schema, settings_.data, parallel_.fields(network_.model, network_.layout), network_.model.marked_pairs.has_value())),
+        collator_(make_collator(data_, network_.schema, settings_.data, fields_, network_.model.marked_pairs)) {
     if (data_.index.rows(Split::train) == 0)
       fail(ErrorKind::data, "{}: the training split has no records; build the shards with another split.salt or more records", settings_.data.shards);
     total_steps_ = settings_.train.steps > 0 ? settings_.train.steps : settings_.train.epochs * plan_.steps_per_epoch();
@@ -59,8 +62,10 @@ class Trainer {
     watchdog_.progress("begin", 0);
     begin(resume, machines);
     watchdog_.progress("note cache", run_.state.step);
-    cache_ = open_note_cache(world_, log_, {settings_, data_, network_, run_.parameters, bits_depend_on(machines.front()), [&] { watchdog_.alive(); }},
-                             CacheBuild::missing);
+    cache_ = open_note_cache(
+        world_, log_,
+        {settings_, data_, network_, parallel_.whole_arena(network_.layout, run_.parameters), bits_depend_on(machines.front()), [&] { watchdog_.alive(); }},
+        CacheBuild::missing);
     steps();
     summary_.best = (folder_ / "best").string();
     return summary_;
@@ -73,10 +78,11 @@ class Trainer {
     if (from) {
       load(*from, machines.front());
     } else {
-      run_.parameters = make_arena(network_.layout, at::kFloat);
-      run_.adam = make_adam_state(tree_.slices(), world_.rank());
-      initialise(network_.layout, run_.parameters, static_cast<std::uint64_t>(settings_.train.seed));
-      take_pretrained();
+      const at::Tensor whole = make_arena(network_.layout.whole, at::kFloat);
+      initialise(network_.layout.whole, whole, static_cast<std::uint64_t>(settings_.train.seed));
+      take_pretrained(whole);
+      run_.parameters = cut_arena(network_.layout, whole, parallel_.holding().own());
+      for (std::size_t i = 0; i < reducer_.stages(); ++i) run_.adam.push_back(make_adam_state(reducer_.count(i)));
     }
     extra_["computed_with"] = computed_with(machines.front());
     run_.state.seed = static_cast<std::uint64_t>(settings_.train.seed);
@@ -85,11 +91,11 @@ class Trainer {
     run_.state.settings_digest = loaded_.digest;
     agreed(world_, [&] {
       if (log_.rank() != 0) return;
-      write_run_record(
-          folder_ / "run.json",
-          {loaded_.json, loaded_.digest, settings_.data.shards, data_.catalogue.content_digest, total_parameters(), network_.layout.trainable_count(),
-           run_.state.step, total_steps_, from ? from->string() : std::string(), extra_.value("encoder", nlohmann::ordered_json()).dump()},
-          machines);
+      write_run_record(folder_ / "run.json",
+                       {loaded_.json, loaded_.digest, settings_.data.shards, data_.catalogue.content_digest, total_parameters(),
+                        network_.layout.whole.trainable_count(), run_.state.step, total_steps_, from ? from->string() : std::string(), parallel_.grid().shape(),
+                        extra_.value("encoder", nlohmann::ordered_json()).dump()},
+                       machines);
       events_.emplace(folder_ / "events.jsonl", run_.state.step);
     });
     log_.once("{} parameters, {} training records, {} steps of {} records on {} rank{}, {} reduction", total_parameters(), data_.index.rows(Split::train),
@@ -97,13 +103,13 @@ class Trainer {
   }
 
   // Published weights in place of random ones; a run that goes on has its own.
-  void take_pretrained() {
+  void take_pretrained(const at::Tensor& whole) {
     const std::string& folder = settings_.model.text.pretrained;
     if (folder.empty()) return;
     if (!data_.catalogue.schema.notes)
       throw Error(ErrorKind::configuration, fmt::format("text.pretrained = \"{}\": {} has no notes to encode", folder, settings_.data.shards)).mark_shared();
     watchdog_.progress("read the pretrained encoder", 0);
-    extra_["encoder"] = {{"directory", folder}, {"digest", load_pretrained(world_, log_, settings_, data_.catalogue, network_.layout, run_.parameters)}};
+    extra_["encoder"] = {{"directory", folder}, {"digest", load_pretrained(world_, log_, settings_, data_.catalogue, network_.layout.whole, whole)}};
   }
 
   [[nodiscard]] std::optional<std::filesystem::path> checkpoint_to_resume(const std::string& mode) const {
@@ -134,14 +140,16 @@ class Trainer {
 
   void load(const std::filesystem::path& from, const RankMachine& machine) {
     const CheckpointHead head = open_checkpoint(world_, from);
-    const auto rank = static_cast<std::size_t>(world_.rank());
     run_.state = head.state;
     require_same_run(from);
     extra_ = nlohmann::ordered_json::parse(head.manifest.extra_json);
     warn_of_another_machine(from, machine);
-    LoadedTensors tensors = load_tensors(world_, head, network_.layout, ArenaRange{tree_.slices().offsets[rank], tree_.slices().counts[rank]});
-    run_.parameters = std::move(tensors.parameters);
-    run_.adam = {std::move(tensors.moments.first), std::move(tensors.moments.second), head.state.updates};
+    std::vector<StageWish> wishes;
+    for (std::size_t i = 0; i < reducer_.stages(); ++i) wishes.push_back({reducer_.stage(i), reducer_.offset(i), reducer_.count(i)});
+    for (LoadedTensors& tensors : load_tensors(world_, head, network_.layout.whole, wishes, true)) {
+      run_.parameters.push_back(std::move(tensors.parameters));
+      run_.adam.push_back({std::move(tensors.moments.first), std::move(tensors.moments.second), head.state.updates});
+    }
     if (!settle_best(world_, folder_, from, run_.state) && log_.rank() == 0)
       log_.warn("the best checkpoint, of step {}, is not whole in {}: the next validation decides anew", head.state.best_step, folder_.string());
     log_.once("going on after step {} from {}", run_.state.step, from.string());
@@ -166,10 +174,9 @@ class Trainer {
   void steps() {
     const auto train_source = make_source(data_, fields_);
     validation_source_ = make_source(data_, fields_);
-    Prefetcher batches(plan_, data_.index, *train_source, collator_, {world_.size(), world_.rank(), run_.state.step, total_steps_, 2, cache_.get()});
-    const StepTools tools{
-        world_,    network_.model,  network_.layout, network_.schema, network_.engine, tree_, batches, settings_.optim, settings_.model.heads.weight,
-        watchdog_, run_.state.seed, total_steps_};
+    const GridPlace& place = parallel_.grid().place();
+    Prefetcher batches(plan_, data_.index, *train_source, collator_, {parallel_.grid().shape().data, place.data, run_.state.step, total_steps_, 2, hidden()});
+    const StepTools tools{parallel_, network_, reducer_, batches, settings_.optim, settings_.model.heads.weight, watchdog_, run_.state.seed, total_steps_};
     Progress progress(log_, terminal_, total_steps_);
     Pace pace;
     std::exception_ptr log_failure;  // rank 0 alone writes: what it met is told in the next step's sum, so that all leave together
@@ -226,7 +233,7 @@ class Trainer {
 
   // Whether this is the best state so far.
   bool validate(Progress& progress) {
-    const EvaluationTools tools{world_, data_, plan_, *validation_source_, collator_, network_, settings_.model.heads.weight, watchdog_, cache_.get()};
+    const EvaluationTools tools{parallel_, data_, plan_, *validation_source_, collator_, network_, settings_.model.heads.weight, watchdog_, hidden()};
     const Evaluation evaluation = evaluate_split(tools, run_.parameters, Split::validation, run_.state.step);
     const std::vector<TaskMetrics> metrics = agreed(world_, [&] { return metrics_of(evaluation, network_, data_.catalogue, false); });
     const std::string& watched = settings_.train.watch;
@@ -272,9 +279,11 @@ class Trainer {
 
   void save(const std::string& name) {
     watchdog_.progress("save a checkpoint", run_.state.step);
-    const std::int64_t offset = tree_.slices().offsets[static_cast<std::size_t>(world_.rank())];
-    save_checkpoint(world_, folder_, name,
-                    {network_.layout, run_.parameters, {offset, run_.adam.first, run_.adam.second}, run_.state, loaded_.toml, data_.catalogue, extra_.dump()});
+    const GridPlace& place = parallel_.grid().place();
+    CheckpointSource source{network_.layout.whole, {}, place.data, parallel_.grid().shape().data, run_.state, loaded_.toml, data_.catalogue, extra_.dump()};
+    for (std::size_t i = 0; i < reducer_.stages(); ++i)
+      source.stages.push_back({reducer_.stage(i), run_.parameters[i], {reducer_.offset(i), run_.adam[i].first, run_.adam[i].second}});
+    save_checkpoint(world_, folder_, name, source);
   }
 
   // The best one is saved first and then copied: a run cut off in between goes on from it.
@@ -288,9 +297,14 @@ class Trainer {
     retain_newest(world_, folder_, settings_.checkpoint.keep);
   }
 
+  [[nodiscard]] HiddenSource* hidden() const { return fields_.tokens ? cache_.get() : nullptr; }
+
+  // What the watchdog's report says this rank waits for.
+  void name_wait(const Op& op) const { watchdog_.alive(to_string(op)); }
+
   [[nodiscard]] std::int64_t total_parameters() const {
     std::int64_t sum = 0;
-    for (const ParameterEntry& entry : network_.layout.entries) sum += entry.spec.count();
+    for (const ParameterEntry& entry : network_.layout.whole.entries) sum += entry.spec.count();
     return sum;
   }
 
@@ -303,11 +317,12 @@ class Trainer {
   const StopRequest& stop_;
   Watchdog& watchdog_;
   DataSet data_;
+  Parallel parallel_;
   Network network_;
+  GradientReducer reducer_;
   BatchPlan plan_;
   FieldSelection fields_;
   Collator collator_;
-  GradientTree tree_;
   std::unique_ptr<HiddenSource> cache_;  // null: the encoder runs
   std::unique_ptr<RowSource> validation_source_;
   std::int64_t total_steps_ = 0;
@@ -339,7 +354,10 @@ RunSummary train(const Communicator& world, const Log& log, const LoadedSettings
   require_equal_machines(machines, reduction_of(loaded.settings));
   DataSet data = open_data_set(world, loaded.settings.data.shards, verify_named(loaded.settings.data.verify), [&] { watchdog.alive(); });
   watchdog.progress("make the model", 0);
-  const auto trainer = agreed(world, [&] { return std::make_unique<Trainer>(world, log, loaded, std::move(data), launch.terminal, stop, watchdog); });
+  const ProcessGrid grid(world.split(0, world.rank()),
+                         grid_shape(world.size(), loaded.settings.parallel.data, static_cast<int>(loaded.settings.parallel.pipeline)));
+  const Cut cut = cut_for(world, log, loaded.settings, data, grid.shape());
+  const auto trainer = agreed(world, [&] { return std::make_unique<Trainer>(grid, log, loaded, std::move(data), cut, launch.terminal, stop, watchdog); });
   return trainer->run(resume, machines);
 }
 

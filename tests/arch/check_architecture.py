@@ -14,13 +14,14 @@ ALLOWED = {
     "shards": ["base", "comm"],
     "ingest": ["base", "comm", "shards"],
     "batches": ["base", "shards", "ingest"],
+    "schedule": ["base"],
     "model": ["base", "shards", "batches"],
-    "pipeline": ["base", "batches", "model"],
+    "pipeline": ["base", "comm", "batches", "schedule", "model"],
     "optim": ["base", "comm", "model", "pipeline"],
     "checkpoint": ["base", "comm", "shards", "model", "optim"],
     "metrics": ["base", "shards"],
-    "train": ["base", "comm", "shards", "ingest", "batches", "model", "pipeline", "optim", "checkpoint", "metrics"],
-    "app": ["base", "comm", "shards", "ingest", "batches", "model", "pipeline", "optim", "checkpoint", "metrics", "train"],
+    "train": ["base", "comm", "shards", "ingest", "batches", "schedule", "model", "pipeline", "optim", "checkpoint", "metrics"],
+    "app": ["base", "comm", "shards", "ingest", "batches", "schedule", "model", "pipeline", "optim", "checkpoint", "metrics", "train"],
 }
 
 # Pattern -> folders in which alone it may stand.

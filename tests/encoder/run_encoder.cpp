@@ -11,19 +11,12 @@
 #include "base/files.h"
 #include "checkpoint/serving/encoder_folder.h"
 #include "model/families/encoder.h"
-#include "pipeline/engine.h"
 #include "support/encoder_text.h"
 #include "support/golden.h"
+#include "support/one_leaf.h"
 
 namespace tributary {
 namespace {
-
-struct OneLeaf final : GradientSink {
-  explicit OneLeaf(at::Tensor zeroed) : arena(std::move(zeroed)) {}
-  at::Tensor begin(std::int64_t) override { return arena; }
-  void complete(std::int64_t, at::Tensor) override {}
-  at::Tensor arena;
-};
 
 void run(const std::string& folder, const std::string& inputs, const std::string& outputs, at::ScalarType type) {
   const EncoderArchitecture architecture = encoder_architecture(read_file(folder + "/config.json"), folder);
@@ -35,18 +28,17 @@ void run(const std::string& folder, const std::string& inputs, const std::string
   list.blocks.push_back(
       {"loss", {}, {hidden}, {loss_name}, {}, [&](const BlockInput& in) -> std::vector<at::Tensor> { return {(in.taken[0] * upstream).sum()}; }});
   list.outputs = {hidden};
-  const ParameterLayout layout = make_layout(list.parameters);
+  const ModelLayout cut = lay_out(list, {0});
+  const ParameterLayout& layout = cut.whole;
   const at::Tensor weights = make_arena(layout, at::kFloat);
   static_cast<void>(read_encoder(folder, layout, weights));
   const at::Tensor parameters = weights.to(type);
   Batch batch;
   batch.notes.window_ids = given.at("ids");
   batch.notes.window_lengths = given.at("lengths");
-  const Engine engine(list, layout);
-  OneLeaf sink(make_gradient_arena(layout, type));
-  const auto results = engine.run(sequential_schedule(1), parameters, {{LeafContext{}, &batch}}, sink);
-  std::map<std::string, at::Tensor> found{{"hidden", results.at(0).outputs.at(0)}};
-  for (std::size_t e = 0; e < layout.entries.size(); ++e) found[layout.entries[e].spec.name.substr(8)] = view_of(layout, sink.arena, e);
+  const testing_support::LeafResult result = testing_support::run_leaf(list, cut, parameters, {LeafContext{}, &batch});
+  std::map<std::string, at::Tensor> found{{"hidden", result.outputs.at(0)}};
+  for (std::size_t e = 0; e < layout.entries.size(); ++e) found[layout.entries[e].spec.name.substr(8)] = view_of(layout, result.gradient, e);
   testing_support::write_doubles(outputs, found);
 }
 

@@ -30,7 +30,8 @@ void run(const std::string& folder, const std::string& inputs, const std::string
   Schema schema;
   schema.notes = true;
   const BlockList list = text_mlm(settings, schema, found.vocabulary);
-  const ParameterLayout layout = make_layout(list.parameters);
+  const ModelLayout cut = lay_out(list, {0});
+  const ParameterLayout& layout = cut.whole;
   const at::Tensor weights = make_arena(layout, at::kFloat);
   static_cast<void>(read_encoder(folder, layout, weights));
   check(!read_masked_decoder(folder, layout, weights).empty(), "{}: no decoder", folder);
@@ -41,7 +42,7 @@ void run(const std::string& folder, const std::string& inputs, const std::string
   batch.notes.masked_position = given.at("positions");
   batch.notes.masked_token = given.at("tokens");
   batch.labels = {{batch.notes.masked_token.to(at::kFloat).unsqueeze(1), at::ones({batch.notes.masked_token.size(0)}, at::kBool)}};
-  const LeafOutput output = Engine(list, layout).evaluate(weights, {LeafContext{}, &batch});
+  const LeafOutput output = Engine(list, cut).evaluate(weights, {LeafContext{}, &batch});
   testing_support::write_doubles(outputs, {{"told", output.outputs.at(1)}});
 }
 

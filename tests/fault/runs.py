@@ -109,3 +109,22 @@ def expect_equal(a: Run, b: Run, step: int) -> None:
     assert ours.keys() == theirs.keys() and not differing, f"{len(differing)} of {len(ours)} tensors differ after step {step}: {differing[:5]}"
     assert len(a.steps()) == step and numbers(a.steps()) == numbers(b.steps()), "logged losses differ"
     print(f"{a.folder.name} = {b.folder.name}: {len(ours)} tensors and {step} steps of losses, bit for bit")
+
+
+# Ranks and [parallel] of grids whose bits must be those of one rank: every schedule, recomputing, several stages a rank.
+PIPELINES = [
+    (2, "parallel.pipeline=2", "parallel.schedule=gpipe"),
+    (2, "parallel.pipeline=2", "parallel.schedule=zb_v", "parallel.virtual_stages=2", 'parallel.recompute=["all"]'),
+    (3, "parallel.pipeline=3", "parallel.schedule=1f1b"),
+    (4, "parallel.pipeline=2", "parallel.schedule=interleaved", "parallel.virtual_stages=2"),
+    (4, "parallel.pipeline=4", "parallel.schedule=zb_h1", 'parallel.recompute=["all"]'),
+]
+
+
+def expect_equal_pipelines(folder: pathlib.Path, shards: pathlib.Path, wanted: Run, step: int, *settings: str) -> None:
+    for number, (ranks, *parallel) in enumerate(PIPELINES):
+        run = Run(folder, f"{wanted.folder.name}-pipeline{number}", shards)
+        assert run.train(ranks, *settings, *parallel) == 0, run.log()
+        expect_equal(run, wanted, step)
+        grid = json.loads((run.folder / "run.json").read_text())["starts"][0]["grid"]
+        assert grid["pipeline"] > 1 and grid["data"] * grid["pipeline"] == ranks, grid

@@ -75,19 +75,18 @@ class Checkpoints : public testing::Test {
     world.barrier();
   }
   // Slices that end anywhere, also inside a row of a tensor.
+  struct ArenaRange {
+    std::int64_t offset, count;
+  };
   [[nodiscard]] ArenaRange slice(const Communicator& comm) const {
     const std::int64_t begin = layout.trainable * comm.rank() / comm.size(), end = layout.trainable * (comm.rank() + 1) / comm.size();
     return {begin, end - begin};
   }
   Manifest save(const Communicator& comm, const fs::path& directory, const std::string& name) const {
     const ArenaRange own = slice(comm);
-    const CheckpointSource source{layout,
-                                  parameters,
-                                  {own.offset, first.narrow(0, own.offset, own.count).contiguous(), second.narrow(0, own.offset, own.count).contiguous()},
-                                  state,
-                                  config,
-                                  catalogue,
-                                  R"({"metrics": {"auroc": 0.75}})"};
+    const MomentSlice moments{own.offset, first.narrow(0, own.offset, own.count).contiguous(), second.narrow(0, own.offset, own.count).contiguous()};
+    const CheckpointSource source{layout,    {{layout, parameters, moments}},  comm.rank(), comm.size(), state, config,
+                                  catalogue, R"({"metrics": {"auroc": 0.75}})"};
     return save_checkpoint(comm, directory, name, source);
   }
   void expect_equal(const Communicator& comm, const fs::path& path) const {
@@ -98,7 +97,7 @@ class Checkpoints : public testing::Test {
     EXPECT_EQ(head.catalogue.normalisation, catalogue.normalisation);
     EXPECT_EQ(head.catalogue.vocabulary, catalogue.vocabulary);
     const ArenaRange own = slice(comm);
-    const LoadedTensors loaded = load_tensors(comm, head, layout, own);
+    const LoadedTensors loaded = std::move(load_tensors(comm, head, layout, {{layout, own.offset, own.count}}, true).front());
     EXPECT_TRUE(same_bits(loaded.parameters, parameters));
     EXPECT_TRUE(same_bits(loaded.moments.first, first.narrow(0, own.offset, own.count)));
     EXPECT_TRUE(same_bits(loaded.moments.second, second.narrow(0, own.offset, own.count)));
@@ -203,7 +202,7 @@ TEST_F(Checkpoints, moved_aside_by_a_replacement_that_was_cut_off_are_put_back) 
 std::string refusal(const Communicator& comm, const fs::path& path, const ParameterLayout& layout) {
   try {
     const CheckpointHead head = open_checkpoint(comm, path);
-    (void)load_tensors(comm, head, layout, ArenaRange{0, layout.trainable});
+    (void)load_tensors(comm, head, layout, {{layout, 0, layout.trainable}}, true);
   } catch (const Error& error) {
     return std::to_string(error.exit_code()) + " " + error.what();
   }

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "model/registry.h"
-#include "pipeline/engine.h"
+#include "support/one_leaf.h"
 
 namespace tributary::testing_support {
 
@@ -29,7 +29,7 @@ inline ModelSettings small_settings() {
 
 struct TestModel {
   TestModel(const ModelSettings& settings, const Schema& schema, std::int64_t vocabulary, at::ScalarType type = at::kDouble)
-      : list(build_model(settings, schema, vocabulary)), layout(make_layout(list.parameters)), arena(make_arena(layout, type)) {
+      : list(build_model(settings, schema, vocabulary)), cut(lay_out(list, {0})), layout(cut.whole), arena(make_arena(layout, type)) {
     list.outputs.emplace_back(loss_name);
     initialise(layout, arena, 1);
   }
@@ -47,40 +47,32 @@ struct TestModel {
   }
 
   BlockList list;
+  ModelLayout cut;  // in one piece
   ParameterLayout layout;
   at::Tensor arena;
 };
 
 struct ModelResult {
   std::map<std::string, at::Tensor> outputs;  // as the list's outputs, and the loss
-  at::Tensor gradient;                        // arena
+  at::Tensor gradient;                        // [total]; 0 for what is frozen
 };
 
-inline ModelResult named_outputs(const TestModel& model, const LeafOutput& output) {
+inline ModelResult named_outputs(const TestModel& model, const std::vector<at::Tensor>& outputs) {
   ModelResult result;
-  for (std::size_t i = 0; i < output.outputs.size(); ++i) result.outputs[model.list.outputs[i]] = output.outputs[i];
+  for (std::size_t i = 0; i < outputs.size(); ++i) result.outputs[model.list.outputs[i]] = outputs[i];
   return result;
 }
 
-// The gradient of one leaf, in an arena of the caller's.
-struct KeepOne final : GradientSink {
-  explicit KeepOne(at::Tensor zeroed) : arena(std::move(zeroed)) {}
-  at::Tensor begin(std::int64_t) override { return arena; }
-  void complete(std::int64_t, at::Tensor) override {}
-  at::Tensor arena;
-};
-
 inline ModelResult run_model(const TestModel& model, const Batch& batch, const LeafContext& context) {
-  KeepOne sink(make_arena(model.layout, model.arena.scalar_type()));
-  const Engine engine(model.list, model.layout);
-  const std::vector<LeafOutput> outputs = engine.run(sequential_schedule(1), model.arena, {{context, &batch}}, sink);
-  ModelResult result = named_outputs(model, outputs.at(0));
-  result.gradient = sink.arena;
+  const LeafResult leaf = run_leaf(model.list, model.cut, model.arena, {context, &batch});
+  ModelResult result = named_outputs(model, leaf.outputs);
+  result.gradient = make_arena(model.layout, model.arena.scalar_type());
+  result.gradient.narrow(0, 0, model.layout.trainable).copy_(leaf.gradient);
   return result;
 }
 
 inline ModelResult evaluate_model(const TestModel& model, const Batch& batch, const LeafContext& context) {
-  return named_outputs(model, Engine(model.list, model.layout).evaluate(model.arena, {context, &batch}));
+  return named_outputs(model, Engine(model.list, model.cut).evaluate(model.arena, {context, &batch}).outputs);
 }
 
 }  // namespace tributary::testing_support

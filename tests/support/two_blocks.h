@@ -37,12 +37,22 @@ inline BlockList two_block_model() {
                             const at::Tensor hidden = at::tanh(at::linear(in.batch.static_value, in.parameters[0], in.parameters[1]));
                             const at::Tensor dropped = noise(in, hidden, 0);
                             return {dropped, at::sigmoid(at::linear(dropped, in.parameters[2])) * in.parameters[3]};
+                          },
+                          [](const Batch& batch, const LeafContext&) -> std::vector<TensorShape> {
+                            return {{{batch.rows(), width}}, {{batch.rows(), width}}};
                           }});
-  model.blocks.push_back(
-      {"second", {}, {"hidden", "branch"}, {"joined"}, {"second.weight", "shared.weight"}, [](const BlockInput& in) -> std::vector<at::Tensor> {
-         const at::Tensor both = at::cat({at::linear(in.taken[0], in.parameters[1]), in.taken[1]}, 1);
-         return {noise(in, at::relu(at::linear(both, in.parameters[0])), 0)};
-       }});
+  model.blocks.push_back({"second",
+                          {},
+                          {"hidden", "branch"},
+                          {"joined"},
+                          {"second.weight", "shared.weight"},
+                          [](const BlockInput& in) -> std::vector<at::Tensor> {
+                            const at::Tensor both = at::cat({at::linear(in.taken[0], in.parameters[1]), in.taken[1]}, 1);
+                            return {noise(in, at::relu(at::linear(both, in.parameters[0])), 0)};
+                          },
+                          [](const Batch& batch, const LeafContext&) -> std::vector<TensorShape> {
+                            return {{{batch.rows(), width}}};
+                          }});
   model.blocks.push_back({"head",
                           {BatchField::labels},
                           {"joined", "hidden"},

@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 from raw_notes import BINARY, SETTINGS, make_raw_shards, tributary
-from runs import Run, expect_equal, make_shards
+from runs import Run, expect_equal, expect_equal_pipelines, make_shards
 
 STEPS = "train.steps=12"
 
@@ -72,6 +72,7 @@ def main() -> None:
             assert runs[ranks].train(ranks, *SETTINGS, STEPS) == 0, runs[ranks].log()
             if ranks > 1:
                 expect_equal(runs[ranks], runs[1], 12)
+        expect_equal_pipelines(folder, shards, runs[1], 12, *SETTINGS, STEPS)
         steps = runs[1].steps()
         assert all(set(step["task_losses"]) == {"masked_tokens"} for step in steps) and steps[-1]["epoch"] > 1
         assert steps[-1]["loss"] < steps[0]["loss"] - 0.3, (steps[0]["loss"], steps[-1]["loss"])

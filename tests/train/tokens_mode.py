@@ -13,7 +13,7 @@ import h5py
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / folder) for folder in ("fault", "metrics")]
 from recompute import compare  # noqa: E402
-from runs import BINARY, Run, expect_equal  # noqa: E402
+from runs import BINARY, Run, expect_equal, expect_equal_pipelines  # noqa: E402
 
 WRITER = pathlib.Path(BINARY).parent / "tests" / "write_random_set"
 TASK = "interacts"
@@ -88,6 +88,7 @@ def main() -> None:
             assert runs[ranks].train(ranks, *SETTINGS) == 0, runs[ranks].log()
             if ranks > 1:
                 expect_equal(runs[ranks], runs[1], 10)
+        expect_equal_pipelines(folder, shards, runs[1], 10, *SETTINGS)
         frozen = [*SETTINGS, "text.freeze=all"]
         encoded, cached = Run(folder, "encoded", shards), Run(folder, "cached", shards)
         assert encoded.train(1, *frozen) == 0 and cached.train(2, *frozen, f"text.cache={folder / 'cache'}") == 0, encoded.log() + cached.log()

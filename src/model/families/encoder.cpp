@@ -10,6 +10,18 @@ namespace {
 
 std::int64_t window_count(const Batch& batch) { return batch.notes.window_ids.defined() ? batch.notes.window_ids.size(0) : 0; }
 
+// The rows of the hidden states, one a token; of a cache's marked pairs one a sequence.
+void give_hidden(BlockSpec& spec, const std::string& name, std::int64_t width) {
+  spec.gives = {name};
+  spec.shape_reads = {BatchField::notes};
+  spec.shapes = [width](const Batch& batch, const LeafContext&) -> std::vector<TensorShape> {
+    const NoteTensors& notes = batch.notes;
+    if (notes.hidden.defined()) return {{{notes.hidden.size(0), width}, false}};
+    const bool some = window_count(batch) > 0;
+    return {{{some ? notes.window_lengths.sum().item<std::int64_t>() : 0, width}, some}};
+  };
+}
+
 // A frozen block stays in evaluation mode and records no graph.
 struct Mode {
   Mode(bool trains, double dropout_p, const BlockInput& in)
@@ -31,7 +43,7 @@ void add_embeddings(BlockList& list, const TextConfig& text, std::int64_t vocabu
   const bool trains = frozen_layers(text) < 0;
   BlockDraft draft("text.embeddings", trains);
   draft.spec.reads = {BatchField::notes};
-  draft.spec.gives = {gives};
+  give_hidden(draft.spec, gives, text.width);
   const std::string prefix = "encoder.embeddings.";
   const std::size_t word = draft.parameter(word_embeddings(text, vocabulary_size));
   const std::size_t position = draft.parameter({prefix + "position_embeddings.weight", {text.positions, text.width}, Init::normal, bert_deviation});
@@ -69,7 +81,7 @@ void add_layer(BlockList& list, const TextConfig& text, std::int64_t number, con
   const bool trains = frozen_layers(text) <= number;
   BlockDraft draft("text.layer." + std::to_string(number), trains);
   draft.spec.reads = {BatchField::notes};
-  draft.spec.gives = {gives};
+  give_hidden(draft.spec, gives, text.width);
   draft.take(takes);
   const std::string prefix = "encoder.encoder.layer." + std::to_string(number) + ".";
   SelfAttention attention;

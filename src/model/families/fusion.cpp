@@ -40,7 +40,8 @@ FusedInput take_fused(BlockDraft& draft, const FusedNames& names) {
   return input;
 }
 
-FusedNames add_fusion(BlockList& list, const ModelSettings& settings, const std::string& sequence, const std::vector<std::string>& branches) {
+FusedNames add_fusion(BlockList& list, const ModelSettings& settings, const SequenceLayout& layout, const std::string& sequence,
+                      const std::vector<std::string>& branches) {
   FusedNames names{sequence, "", "", settings.lstm.width};
   if (branches.empty()) return names;
   BlockDraft draft("fusion");
@@ -51,13 +52,13 @@ FusedNames add_fusion(BlockList& list, const ModelSettings& settings, const std:
     return count == 1 ? in.taken[0] : at::cat(std::vector<at::Tensor>(in.taken.begin(), in.taken.begin() + static_cast<std::ptrdiff_t>(count)), 1);
   };
   if (settings.cnn.fusion == "concat") {
-    draft.spec.gives = {"fusion.record"};
+    give_records(draft.spec, "fusion.record", width);
     add_block(list, std::move(draft), [=](const BlockInput& in) -> std::vector<at::Tensor> { return {pooled(in)}; });
     names.record = "fusion.record";
     names.width += width;
     return names;
   }
-  draft.spec.gives = {"fusion.positions"};
+  give_positions(draft.spec, "fusion.positions", layout, settings.lstm.width);
   const std::size_t positions = draft.take(sequence);
   const LinearLayer map = add_linear(draft, "map_p", width, settings.lstm.width);
   add_block(list, std::move(draft), [=](const BlockInput& in) -> std::vector<at::Tensor> { return {in.taken[positions] + map(pooled(in), in).unsqueeze(1)}; });

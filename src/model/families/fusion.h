@@ -7,6 +7,7 @@
 
 #include "model/block.h"
 #include "model/families/draft.h"
+#include "model/families/sequence.h"
 #include "model/model_config.h"
 
 namespace tributary {
@@ -40,6 +41,7 @@ struct FusedInput {
 [[nodiscard]] FusedInput take_fused(BlockDraft& draft, const FusedNames& names);
 
 // Adds the fusion block over `sequence` [B, T, h] and the branches' outputs; no block where there are no branches.
-[[nodiscard]] FusedNames add_fusion(BlockList& list, const ModelSettings& settings, const std::string& sequence, const std::vector<std::string>& branches);
+[[nodiscard]] FusedNames add_fusion(BlockList& list, const ModelSettings& settings, const SequenceLayout& layout, const std::string& sequence,
+                                    const std::vector<std::string>& branches);
 
 }  // namespace tributary

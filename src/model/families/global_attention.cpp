@@ -8,7 +8,15 @@ FusedNames add_global_attention(BlockList& list, const ModelSettings& settings, 
   BlockDraft draft("attention");
   draft.spec.reads = fields_of_positions(layout);
   const FusedInput input = take_fused(draft, fused);
-  draft.spec.gives = {with_context ? "attention.positions" : "attention.gate", attention_weights_name};
+  give_positions(draft.spec, with_context ? "attention.positions" : "attention.gate", layout, with_context ? fused.width : 0);
+  draft.spec.gives.emplace_back(attention_weights_name);
+  const bool shown = layout.mode == SequenceMode::timeline;
+  draft.spec.shapes = [plain = std::move(draft.spec.shapes), shown, heads](const Batch& batch, const LeafContext& context) {
+    std::vector<TensorShape> shapes = plain(batch, context);
+    const std::int64_t records = shapes[0].sizes[0], places = shapes[0].sizes[1];
+    shapes.push_back({shown && !context.training ? std::vector<std::int64_t>{records, heads, places, places} : std::vector<std::int64_t>{0}, false});
+    return shapes;
+  };
   const LinearLayer q = add_linear(draft, "attention.q", fused.width, inner, Bias::no);
   const LinearLayer k = add_linear(draft, "attention.k", fused.width, inner, Bias::no);
   LinearLayer v, o;
@@ -16,7 +24,6 @@ FusedNames add_global_attention(BlockList& list, const ModelSettings& settings, 
     v = add_linear(draft, "attention.v", fused.width, inner, Bias::no);
     o = add_linear(draft, "attention.o", inner, fused.width, Bias::no);
   }
-  const bool shown = layout.mode == SequenceMode::timeline;
   add_block(list, std::move(draft), [=](const BlockInput& in) -> std::vector<at::Tensor> {
     const FusedSequence sequence = input(in);
     const auto project = [&](const LinearLayer& layer) { return sequence.project(in.parameters[layer.weight], in.weights); };

@@ -57,7 +57,13 @@ at::Tensor hourly(const at::Tensor& documents, const NoteTensors& notes, const a
 SequenceTensor add_note_embedding(BlockList& list, const TextConfig& text, const SequenceLayout& layout, const std::string& hidden) {
   BlockDraft draft("notes");
   draft.spec.reads = {BatchField::notes};
-  draft.spec.gives = {"notes.hours"};
+  give_positions(draft.spec, "notes.hours", layout, text.width + 1);
+  draft.spec.shape_reads.push_back(BatchField::notes);
+  draft.spec.shapes = [plain = std::move(draft.spec.shapes)](const Batch& batch, const LeafContext& context) {
+    std::vector<TensorShape> shapes = plain(batch, context);
+    shapes[0].differentiable = batch.notes.documents() > 0;
+    return shapes;
+  };
   draft.take(hidden);
   const Level paragraph = add_level(draft, "paragraph", text.paragraph, text.width);
   const Level document = add_level(draft, "document", text.document, text.width);

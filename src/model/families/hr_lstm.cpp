@@ -145,7 +145,7 @@ std::string add_lstm_layers(BlockList& list, const ModelSettings& settings, cons
   for (std::size_t number = 0; number < groups.size(); ++number) {
     const std::string prefix = "lstm." + std::to_string(number);
     BlockDraft draft(prefix);
-    draft.spec.gives = {prefix};
+    give_positions(draft.spec, prefix, layout, settings.lstm.width);
     const LayerInput input = layer_input(draft, groups[number], layout, number == 0, previous);
     const LstmLayer lstm = add_lstm(draft, prefix, input.width, settings.lstm.width);
     Transform transform;  // none: the plain LSTM of the ablation
@@ -169,7 +169,7 @@ std::string add_lstm_layers(BlockList& list, const ModelSettings& settings, cons
 std::string add_temporal_attention(BlockList& list, const ModelSettings& settings, const SequenceLayout& layout, const std::string& takes) {
   BlockDraft draft("temporal");
   draft.spec.reads = fields_of_positions(layout);
-  draft.spec.gives = {"temporal"};
+  give_positions(draft.spec, "temporal", layout, settings.lstm.width);
   draft.take(takes);
   const PoolingLayer pool = add_pooling(draft, "temporal", settings.lstm.width);
   add_block(list, std::move(draft), [=](const BlockInput& in) -> std::vector<at::Tensor> {

@@ -103,7 +103,7 @@ BlockList lm_hhda(const ModelSettings& settings, const Schema& schema, std::int6
   const Trunk trunk = add_trunk(list, settings, schema, layout, vocabulary_size);
   std::string sequence = add_lstm_layers(list, settings, groups, layout, trunk.first);
   if (settings.use.hr_lstm && settings.lstm.temporal_attention) sequence = add_temporal_attention(list, settings, layout, sequence);
-  FusedNames fused = add_fusion(list, settings, sequence, trunk.branches);
+  FusedNames fused = add_fusion(list, settings, layout, sequence, trunk.branches);
   if (settings.use.global_attention) fused = add_global_attention(list, settings, layout, fused);
   add_heads(list, settings, schema, layout, fused);
   return list;

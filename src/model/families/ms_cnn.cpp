@@ -30,7 +30,7 @@ using BranchInput = std::function<at::Tensor(const BlockInput& in, const at::Ten
 std::string add_branches(BlockList& list, const ModelSettings& settings, const SequenceLayout& layout, BlockDraft draft, const std::string& set,
                          std::int64_t width, BranchInput input) {
   const CnnConfig& cnn = settings.cnn;
-  draft.spec.gives = {"cnn." + set};
+  give_records(draft.spec, "cnn." + set, branch_width(cnn));
   std::vector<Branch> branches;
   for (std::size_t pair = 0; pair < cnn.pairs.size(); ++pair) {
     branches.push_back(add_branch(draft, "cnn." + set + ".convs." + std::to_string(pair), cnn.pairs[pair], width, cnn.filters));

@@ -161,12 +161,19 @@ void add_record_heads(BlockList& list, const ModelSettings& settings, const std:
   draft.spec.gives = {gives.loss, gives.loss_sums};
   std::vector<LinearLayer> layers;
   std::vector<TaskKind> kinds;
+  std::vector<std::int64_t> widths;
   for (const TaskHead& head : heads) {
     const Task& task = tasks[head.task];
     layers.push_back(add_linear(draft, "record." + task.name, fused.width, task.output_width()));
     kinds.push_back(task.kind);
+    widths.push_back(task.output_width());
     draft.spec.gives.push_back(probability_name(task));
   }
+  draft.spec.shapes = [widths](const Batch& batch, const LeafContext&) {
+    std::vector<TensorShape> shapes{{{}}, {{static_cast<std::int64_t>(widths.size())}, false, true}};
+    for (const std::int64_t width : widths) shapes.push_back({{batch.rows(), width}, false});
+    return shapes;
+  };
   add_block(list, std::move(draft), [=, dropout = settings.model.dropout](const BlockInput& in) -> std::vector<at::Tensor> {
     const at::Tensor pooled = ops::dropout(pooling(in), dropout, in.draw_key(0), in.context.training);
     at::Tensor loss = at::zeros({}, pooled.options().requires_grad(false));

@@ -18,6 +18,10 @@ std::string add_concepts(BlockList& list, const SequenceLayout& layout, const Fu
   draft.spec.reads = fields_of_positions(layout);
   draft.spec.reads.push_back(BatchField::entities);
   draft.spec.gives = {"relation.concepts"};
+  draft.spec.shape_reads = {BatchField::notes, BatchField::entities};
+  draft.spec.shapes = [width = fused.width](const Batch& batch, const LeafContext&) -> std::vector<TensorShape> {
+    return {{{batch.mentions.concept_record.size(0), width}, batch.mentions.concept_number.ge(0).any().item<bool>()}};
+  };
   const FusedInput input = take_fused(draft, fused);
   add_block(list, std::move(draft), [=, width = fused.width](const BlockInput& in) -> std::vector<at::Tensor> {
     const FusedSequence sequence = input(in);
@@ -49,6 +53,10 @@ void add_relation_head(BlockList& list, const ModelSettings& settings, const Tas
   BlockDraft draft("relation");
   draft.spec.reads = {BatchField::entities, BatchField::labels};
   draft.spec.gives = {gives.loss, gives.loss_sums, probability_name(task)};
+  draft.spec.shape_reads = {BatchField::notes, BatchField::entities, BatchField::labels};
+  draft.spec.shapes = [number = head.task, width = task.output_width()](const Batch& batch, const LeafContext&) -> std::vector<TensorShape> {
+    return {{{}}, {{1}, false, true}, {{batch.pairs[number].head.size(0), width}, false}};
+  };
   draft.take(concepts);
   std::vector<LinearLayer> layers;
   std::int64_t width = 3 * fused.width;

@@ -1,6 +1,7 @@
 #include "model/families/sequence.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tributary {
 namespace {
@@ -28,6 +29,21 @@ std::vector<BatchField> fields_of_positions(const SequenceLayout& layout) {
 std::int64_t positions(const Batch& batch, const SequenceLayout& layout) {
   if (layout.mode == SequenceMode::timeline) return layout.channels.empty() ? layout.steps : batch.series[0].value.size(1);
   return batch.rows() == 0 ? 1 : std::max<std::int64_t>(1, batch.notes.record_tokens.max().item<std::int64_t>());
+}
+
+void give_positions(BlockSpec& spec, const std::string& name, const SequenceLayout& layout, std::int64_t width) {
+  spec.gives = {name};
+  spec.shape_reads = fields_of_positions(layout);
+  spec.shapes = [layout, width](const Batch& batch, const LeafContext&) -> std::vector<TensorShape> {
+    std::vector<std::int64_t> sizes{batch.rows(), positions(batch, layout)};
+    if (width > 0) sizes.push_back(width);
+    return {{std::move(sizes)}};
+  };
+}
+
+void give_records(BlockSpec& spec, const std::string& name, std::int64_t width) {
+  spec.gives = {name};
+  spec.shapes = [width](const Batch& batch, const LeafContext&) -> std::vector<TensorShape> { return {{{batch.rows(), width}}}; };
 }
 
 at::Tensor valid_positions(const Batch& batch, const SequenceLayout& layout) {

@@ -33,6 +33,12 @@ struct SequenceTensor {
 // T of the leaf's tensors; at least 1 in tokens mode.
 [[nodiscard]] std::int64_t positions(const Batch& batch, const SequenceLayout& layout);
 
+// Lets the block give one tensor [B, T, width], or [B, T] with a width of 0.
+void give_positions(BlockSpec& spec, const std::string& name, const SequenceLayout& layout, std::int64_t width);
+
+// Lets the block give one tensor [B, width].
+void give_records(BlockSpec& spec, const std::string& name, std::int64_t width);
+
 // [B, T] bool: the record's own positions, a prefix. Timeline: none for a record without any modality of the timeline.
 [[nodiscard]] at::Tensor valid_positions(const Batch& batch, const SequenceLayout& layout);
 

@@ -27,6 +27,11 @@ std::string add_transform(BlockList& list, const TextConfig& text, const std::st
   BlockDraft draft("mlm.transform");
   draft.spec.reads = {BatchField::notes};
   draft.spec.gives = {"mlm.transformed"};
+  draft.spec.shape_reads = {BatchField::notes};
+  draft.spec.shapes = [width = text.width](const Batch& batch, const LeafContext&) -> std::vector<TensorShape> {
+    const std::int64_t masked = batch.notes.masked_position.size(0);
+    return {{{masked, width}, masked > 0}};
+  };
   draft.take(hidden);
   const LinearLayer dense = add_bert_linear(draft, "cls.predictions.transform.dense", text.width, text.width);
   const LayerNormLayer norm = add_layer_norm(draft, "cls.predictions.transform.LayerNorm", text.width, text.layer_norm_epsilon);

@@ -26,7 +26,12 @@ at::Tensor spread(const at::Tensor& rows, const at::Tensor& record, const at::Te
 SequenceTensor add_token_sequence(BlockList& list, const TextConfig& text, const SequenceLayout& layout, const std::string& hidden) {
   BlockDraft draft("tokens");
   draft.spec.reads = fields_of_positions(layout);
-  draft.spec.gives = {"tokens"};
+  give_positions(draft.spec, "tokens", layout, text.width);
+  draft.spec.shapes = [plain = std::move(draft.spec.shapes)](const Batch& batch, const LeafContext& context) {
+    std::vector<TensorShape> shapes = plain(batch, context);
+    shapes[0].differentiable = batch.notes.token_position.size(0) > 0;
+    return shapes;
+  };
   draft.take(hidden);
   add_block(list, std::move(draft), [=, width = text.width](const BlockInput& in) -> std::vector<at::Tensor> {
     const NoteTensors& notes = in.batch.notes;
@@ -45,7 +50,7 @@ SequenceTensor add_entity_attention(BlockList& list, const SequenceLayout& layou
   BlockDraft draft("entity");
   draft.spec.reads = fields_of_positions(layout);
   draft.spec.reads.push_back(BatchField::entities);
-  draft.spec.gives = {"entity"};
+  give_positions(draft.spec, "entity", layout, 2 * tokens.width);
   draft.take(tokens.name);
   const double fan_in = static_cast<double>(tokens.width);
   const std::size_t weight = draft.parameter({"entity.W_a", {tokens.width, tokens.width}, Init::uniform_fan_in, fan_in});

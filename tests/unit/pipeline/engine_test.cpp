@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <numeric>
+
 #include "base/error.h"
 #include "support/two_blocks.h"
 
@@ -12,22 +14,23 @@ using namespace testing_support;
 
 class KeepAll : public GradientSink {
  public:
-  explicit KeepAll(const ParameterLayout& layout) : layout_(layout) {}
-  at::Tensor begin(std::int64_t) override { return make_gradient_arena(layout_, at::kFloat); }
+  explicit KeepAll(const ModelLayout& layout) : layout_(layout) {}
+  at::Tensor begin(std::int64_t) override { return make_gradient(layout_.stages.front(), at::kFloat); }
   void complete(std::int64_t leaf, at::Tensor gradient) override {
     leaves.push_back(leaf);
-    gradients.push_back(std::move(gradient));
+    gradients.push_back(fold_uses(layout_, gradient));
   }
   std::vector<std::int64_t> leaves;
   std::vector<at::Tensor> gradients;
 
  private:
-  const ParameterLayout& layout_;
+  const ModelLayout& layout_;
 };
 
 struct Fixture {
   BlockList model = two_block_model();
-  ParameterLayout layout = make_layout(model.parameters);
+  ModelLayout cut = lay_out(model, {0});
+  const ParameterLayout& layout = cut.whole;
   at::Tensor parameters = make_arena(layout, at::kFloat);
   std::vector<Batch> batches;
   std::vector<Leaf> leaves;
@@ -40,9 +43,9 @@ struct Fixture {
 
 TEST(Engine, equals_finite_differences_of_the_loss_in_every_trainable_parameter) {
   Fixture f(1);
-  const Engine engine(f.model, f.layout);
-  KeepAll sink(f.layout);
-  (void)engine.run(sequential_schedule(1), f.parameters, f.leaves, sink);
+  const Engine engine(f.model, f.cut);
+  KeepAll sink(f.cut);
+  (void)engine.run(alone(1), {f.parameters}, f.leaves, {&sink});
   ASSERT_EQ(sink.gradients.size(), 1U);
   int compared = 0;
   for (std::size_t e = 0; e < f.layout.entries.size(); ++e) {
@@ -64,14 +67,14 @@ TEST(Engine, equals_finite_differences_of_the_loss_in_every_trainable_parameter)
 
 TEST(Engine, gives_a_leaf_the_same_bits_whatever_other_leaves_run) {
   Fixture f(3);
-  const Engine engine(f.model, f.layout);
-  KeepAll together(f.layout);
-  const auto outputs = engine.run(sequential_schedule(3), f.parameters, f.leaves, together);
+  const Engine engine(f.model, f.cut);
+  KeepAll together(f.cut);
+  const auto outputs = engine.run(alone(3), {f.parameters}, f.leaves, {&together});
   EXPECT_THAT(together.leaves, testing::ElementsAre(0, 1, 2));
   for (std::size_t i = 0; i < 3; ++i) {
-    KeepAll alone(f.layout);
-    const auto output = engine.run(sequential_schedule(1), f.parameters, {f.leaves[i]}, alone);
-    EXPECT_TRUE(at::equal(alone.gradients[0], together.gradients[i]));
+    KeepAll single(f.cut);
+    const auto output = engine.run(alone(1), {f.parameters}, {f.leaves[i]}, {&single});
+    EXPECT_TRUE(at::equal(single.gradients[0], together.gradients[i]));
     EXPECT_TRUE(at::equal(output[0].outputs[0], outputs[i].outputs[0]));
   }
   EXPECT_FALSE(at::equal(together.gradients[0], together.gradients[1]));
@@ -79,13 +82,13 @@ TEST(Engine, gives_a_leaf_the_same_bits_whatever_other_leaves_run) {
 
 TEST(Engine, runs_all_forwards_before_all_backwards_to_the_same_bits) {
   Fixture f(3);
-  const Engine engine(f.model, f.layout);
-  KeepAll one(f.layout), other(f.layout);
-  (void)engine.run(sequential_schedule(3), f.parameters, f.leaves, one);
-  Schedule gpipe;
-  for (std::int64_t i = 0; i < 3; ++i) gpipe.push_back({ActionKind::forward, i});
-  for (std::int64_t i = 0; i < 3; ++i) gpipe.push_back({ActionKind::backward, i});
-  (void)engine.run(gpipe, f.parameters, f.leaves, other);
+  const Engine engine(f.model, f.cut);
+  KeepAll one(f.cut), other(f.cut);
+  (void)engine.run(alone(3), {f.parameters}, f.leaves, {&one});
+  Program gpipe;
+  for (const ActionKind kind : {ActionKind::forward, ActionKind::backward})
+    for (std::int64_t i = 0; i < 3; ++i) gpipe.push_back({Op::Kind::compute, {kind, i, 0}});
+  (void)engine.run(gpipe, {f.parameters}, f.leaves, {&other});
   for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(at::equal(one.gradients[i], other.gradients[i]));
 }
 
@@ -105,38 +108,102 @@ BlockList queued_model() {
 
 TEST(Engine, adds_queued_weight_products_to_what_autograd_found) {
   const BlockList model = queued_model();
-  const ParameterLayout layout = make_layout(model.parameters);
-  const at::Tensor parameters = make_arena(layout, at::kFloat);
+  const ModelLayout layout = lay_out(model, {0});
+  const at::Tensor parameters = make_arena(layout.whole, at::kFloat);
   const Batch batch = random_batch(0, 0, 4);
   KeepAll sink(layout);
-  (void)Engine(model, layout).run(sequential_schedule(1), parameters, {{{1, 0, 0, true, {}}, &batch}}, sink);
-  EXPECT_TRUE(at::allclose(view_of(layout, sink.gradients[0], 0), 2 * batch.static_value.sum(0, true)));
+  (void)Engine(model, layout).run(alone(1), {parameters}, {{{1, 0, 0, true, {}}, &batch}}, {&sink});
+  EXPECT_TRUE(at::allclose(view_of(layout.whole, sink.gradients[0], 0), 2 * batch.static_value.sum(0, true)));
 }
 
 TEST(Engine, refuses_lists_that_do_not_fit_together) {
   const BlockList good = two_block_model();
-  const ParameterLayout layout = make_layout(good.parameters);
+  const auto make = [](const BlockList& list) {
+    const ModelLayout layout = lay_out(list, {0});
+    const Engine engine(list, layout);
+  };
   BlockList bad = good;
   bad.blocks[1].takes[0] = "nothing";
-  EXPECT_THROW(Engine(bad, layout), Error);
+  EXPECT_THROW(make(bad), Error);
   bad = good;
   bad.blocks[1].gives[0] = "hidden";
-  EXPECT_THROW(Engine(bad, layout), Error);
+  EXPECT_THROW(make(bad), Error);
   bad = good;
   bad.blocks[0].parameters.emplace_back("unknown");
-  EXPECT_THROW(Engine(bad, layout), Error);
+  EXPECT_THROW(make(bad), Error);
   bad = good;
   bad.outputs.emplace_back("nowhere");
-  EXPECT_THROW(Engine(bad, layout), Error);
-  EXPECT_NO_THROW(Engine(good, layout));
+  EXPECT_THROW(make(bad), Error);
+  EXPECT_NO_THROW(make(good));
 }
 
-TEST(Engine, refuses_a_schedule_that_leaves_a_leaf_unfinished) {
+TEST(Engine, refuses_a_program_that_leaves_a_leaf_unfinished) {
   Fixture f(2);
-  const Engine engine(f.model, f.layout);
-  KeepAll sink(f.layout);
-  EXPECT_THROW((void)engine.run(sequential_schedule(1), f.parameters, f.leaves, sink), Error);
-  EXPECT_THROW((void)engine.run({{ActionKind::backward, 0}}, f.parameters, f.leaves, sink), Error);
+  const Engine engine(f.model, f.cut);
+  KeepAll sink(f.cut);
+  EXPECT_THROW((void)engine.run(alone(1), {f.parameters}, f.leaves, {&sink}), Error);
+  EXPECT_THROW((void)engine.run({{Op::Kind::compute, {ActionKind::forward, 2, 0}}}, {f.parameters}, f.leaves, {&sink}), Error);
+}
+
+TEST(Engine, runs_weight_products_later_and_forwards_again_to_the_same_bits) {
+  Fixture f(3);
+  KeepAll plain(f.cut), split(f.cut), again(f.cut);
+  (void)Engine(f.model, f.cut).run(alone(3), {f.parameters}, f.leaves, {&plain});
+  Program program;
+  for (const ActionKind kind : {ActionKind::forward, ActionKind::backward_input, ActionKind::backward_weight})
+    for (std::int64_t i = 0; i < 3; ++i) program.push_back({Op::Kind::compute, {kind, i, 0}});
+  (void)Engine(f.model, f.cut).run(program, {f.parameters}, f.leaves, {&split});
+  (void)Engine(f.model, f.cut, {}, {{true, true, false}}).run(program, {f.parameters}, f.leaves, {&again});
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_TRUE(at::equal(plain.gradients[i], split.gradients[i]));
+    EXPECT_TRUE(at::equal(plain.gradients[i], again.gradients[i]));
+  }
+}
+
+// Stages of one rank hand over without messages, so a cut model can be tested in one process.
+TEST(Engine, gives_the_same_bits_for_every_cut) {
+  Fixture f(2);
+  KeepAll whole(f.cut);
+  const auto expected = Engine(f.model, f.cut).run(alone(2), {f.parameters}, f.leaves, {&whole});
+  int compared = 0;
+  for (const std::vector<std::size_t>& cut : {std::vector<std::size_t>{0, 1}, {0, 2}, {0, 1, 2}}) {
+    const ModelLayout layout = lay_out(f.model, cut);
+    std::vector<int> own(cut.size());
+    std::iota(own.begin(), own.end(), 0);
+    struct Keep final : GradientSink {
+      explicit Keep(const StageLayout& of) : stage(of) {}
+      at::Tensor begin(std::int64_t) override { return make_gradient(stage, at::kFloat); }
+      void complete(std::int64_t, at::Tensor gradient) override { gradients.push_back(std::move(gradient)); }
+      const StageLayout& stage;
+      std::vector<at::Tensor> gradients;
+    };
+    std::vector<Keep> keeps;
+    for (const StageLayout& stage : layout.stages) keeps.emplace_back(stage);
+    std::vector<GradientSink*> sinks;
+    for (Keep& keep : keeps) sinks.push_back(&keep);
+    Program program;
+    for (std::int64_t leaf = 0; leaf < 2; ++leaf) {
+      for (int s = 0; s < static_cast<int>(cut.size()); ++s) program.push_back({Op::Kind::compute, {ActionKind::forward, leaf, s}});
+      for (int s = static_cast<int>(cut.size()); s-- > 0;) program.push_back({Op::Kind::compute, {ActionKind::backward, leaf, s}});
+    }
+    const auto outputs = Engine(f.model, layout, {std::vector<int>(cut.size(), 0), 0}).run(program, cut_arena(layout, f.parameters, own), f.leaves, sinks);
+    for (std::size_t i = 0; i < 2; ++i, ++compared) {
+      EXPECT_TRUE(at::equal(outputs[i].outputs[0], expected[i].outputs[0]));
+      at::Tensor sum = at::zeros({f.layout.trainable});
+      for (std::size_t s = 0; s < keeps.size(); ++s)
+        for (const ParameterEntry& entry : layout.stages[s].parameters.entries)
+          if (entry.offset < layout.stages[s].parameters.trainable)
+            sum.narrow(0, f.layout.entries[f.layout.find(entry.spec.name)].offset, entry.padded)
+                .copy_(keeps[s].gradients[i].narrow(0, entry.offset, entry.padded));
+      for (const LaterUse& use : layout.later) {
+        const ParameterEntry& entry = layout.stages[static_cast<std::size_t>(use.owner)].parameters.entries[use.entry];
+        sum.narrow(0, f.layout.entries[f.layout.find(entry.spec.name)].offset, entry.padded)
+            .add_(keeps[static_cast<std::size_t>(use.stage)].gradients[i].narrow(0, use.gradient, entry.padded));
+      }
+      EXPECT_TRUE(at::equal(sum, whole.gradients[i]));
+    }
+  }
+  EXPECT_EQ(compared, 6);
 }
 
 }  // namespace

@@ -90,6 +90,12 @@ TEST(TrainStep, names_the_block_nearest_the_loss_whose_gradient_is_not_finite) {
   EXPECT_EQ(first_bad_part(model, layout, bad), "block 'second' (second.weight)");
 }
 
+std::vector<BatchField> read_by(const BlockList& model) {
+  std::vector<BatchField> fields;
+  for (const BlockSpec& block : model.blocks) fields.insert(fields.end(), block.reads.begin(), block.reads.end());
+  return fields;
+}
+
 TEST(Fields, are_those_that_a_block_reads_and_the_settings_keep) {
   Schema schema;
   schema.steps = 2;
@@ -101,14 +107,14 @@ TEST(Fields, are_those_that_a_block_reads_and_the_settings_keep) {
   const BlockList model = build_model(ModelSettings{}, schema, 100);
   DataConfig config;
   EXPECT_TRUE(fields_to_read(schema, config).images);
-  const FieldSelection fields = fields_of(schema, config, model);
+  const FieldSelection fields = fields_of(schema, config, read_by(model), false);
   EXPECT_TRUE(fields.statics && fields.series && fields.tokens && fields.labels);
   EXPECT_FALSE(fields.images);  // no block of the family looks at images
   config.leave_out = {"series"};
-  EXPECT_FALSE(fields_of(schema, config, model).series);
+  EXPECT_FALSE(fields_of(schema, config, read_by(model), false).series);
   BlockList with_image = model;
   with_image.blocks[0].reads.push_back(BatchField::image);
-  EXPECT_TRUE(fields_of(schema, {}, with_image).images);
+  EXPECT_TRUE(fields_of(schema, {}, read_by(with_image), false).images);
 }
 
 TEST(Network, names_everything_that_keeps_a_data_set_from_fitting) {

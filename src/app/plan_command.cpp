@@ -1,0 +1,54 @@
+#include <memory>
+
+#include "app/commands.h"
+#include "base/files.h"
+#include "comm/agree.h"
+#include "model/registry.h"
+#include "train/pipeline_plan.h"
+
+namespace tributary {
+namespace {
+
+struct Options {
+  std::string path;
+  std::vector<std::string> overrides;
+  int ranks = 0;
+  std::string svg;
+};
+
+void run(const Session& session, const Options& options) {
+  const LoadedSettings loaded = load_run_settings(session.world, options.path, options.overrides);
+  const RunSettings& settings = loaded.settings;
+  const DataSet data = open_data_set(session.world, settings.data.shards, verify_named(settings.data.verify));
+  agreed(session.world, [&] {
+    if (session.world.rank() != 0) return;
+    const auto pipeline = static_cast<int>(settings.parallel.pipeline);
+    const int alone = settings.parallel.data == "auto" ? pipeline : pipeline * std::stoi(settings.parallel.data);
+    const GridShape grid = grid_shape(options.ranks > 0 ? options.ranks : alone, settings.parallel.data, pipeline);
+    const BlockList model = build_model(settings.model, data.catalogue.schema, static_cast<std::int64_t>(data.catalogue.vocabulary.size()));
+    const std::int64_t leaves = std::max<std::int64_t>(1, settings.train.global_batch / settings.train.micro_batch / grid.data);
+    const PlanQuestion question{settings, model, measure_run(settings, data), grid.data, leaves};
+    const Partition partition = plan_partition(question);
+    const Timeline timeline = plan_timeline(question, partition);
+    fmt::print("{}", plan_report(question, partition, timeline));
+    if (options.svg.empty()) return;
+    write_file(options.svg, plan_picture(question, timeline));
+    fmt::print("{}: the timeline of a step\n", options.svg);
+  });
+}
+
+}  // namespace
+
+void add_plan(CLI::App& root, const Session& session) {
+  CLI::App* command = root.add_subcommand("plan", "Measure what each block of a model costs and say how a pipeline would be cut and run");
+  auto options = std::make_shared<Options>();
+  command->add_option("CONFIG", options->path, "configuration file (TOML)")->required();
+  command->add_option("--set", options->overrides, "section.key=value in place of the file's; may be given several times")->allow_extra_args(false);
+  command->add_option("--ranks", options->ranks, "ranks the run will have; 0: one pipeline")->check(CLI::NonNegativeNumber)->capture_default_str();
+  command->add_option("--svg", options->svg, "file for a picture of a step's timeline");
+  command->footer(
+      "Example:\n  tributary plan launch/configs/bc5cdr.toml --set parallel.pipeline=4 --set parallel.schedule=zb_h1 --ranks 8 --svg runs/plan.svg");
+  command->callback([&session, options] { run(session, *options); });
+}
+
+}  // namespace tributary

@@ -1,0 +1,81 @@
+#include "optim/shared_parameters.h"
+
+#include <algorithm>
+#include <list>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "comm/transfer.h"
+
+namespace tributary {
+namespace {
+
+std::span<std::byte> bytes_of(const at::Tensor& tensor) {
+  return std::as_writable_bytes(std::span(tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel())));
+}
+
+std::size_t place(const std::vector<int>& own, int stage) {
+  const auto found = std::find(own.begin(), own.end(), stage);
+  check(found != own.end(), "stage {} is not on this rank", stage);
+  return static_cast<std::size_t>(found - own.begin());
+}
+
+const ParameterLayout& layout_of(const ModelLayout& layout, int stage) { return layout.stages[static_cast<std::size_t>(stage)].parameters; }
+
+}  // namespace
+
+void add_later_uses(const Holding& holding, const ModelLayout& layout, const std::vector<std::vector<at::Tensor>>& parts) {
+  const Communicator& pipeline = holding.grid.pipeline();
+  const std::vector<int> own = holding.own();
+  const auto slice = static_cast<std::size_t>(holding.slice());
+  std::vector<std::size_t> met(layout.stages.size(), 0);  // later uses of each stage so far
+  std::list<Transfer> sent;
+  for (const LaterUse& use : layout.later) {
+    const std::size_t number = ++met[static_cast<std::size_t>(use.stage)];
+    const int from = holding.rank_of_stage[static_cast<std::size_t>(use.stage)], to = holding.rank_of_stage[static_cast<std::size_t>(use.owner)];
+    if (pipeline.rank() != from && pipeline.rank() != to) continue;
+    at::Tensor part = pipeline.rank() == from ? parts[place(own, use.stage)][number] : at::Tensor();
+    if (pipeline.rank() != to) {
+      sent.push_back(Transfer::send(pipeline, bytes_of(part), to));
+      continue;
+    }
+    const ParameterLayout& owner = layout_of(layout, use.owner);
+    const ParameterEntry& entry = owner.entries[use.entry];
+    const ArenaSlices slices = slice_arena(owner.trainable, holding.slices());
+    const std::int64_t begin = slices.offsets[slice], end = begin + slices.counts[slice];
+    const std::int64_t first = std::clamp(entry.offset, begin, end), last = std::clamp(entry.offset + entry.padded, begin, end);
+    if (pipeline.rank() != from) {
+      part = at::empty({last - first}, at::kFloat);
+      Transfer::receive(pipeline, bytes_of(part), from).wait();
+    }
+    parts[place(own, use.owner)].front().narrow(0, first - begin, last - first).add_(part);
+  }
+  for (Transfer& transfer : sent) transfer.wait();
+}
+
+void share_parameters(const Holding& holding, const ModelLayout& layout, const std::vector<at::Tensor>& parameters) {
+  const Communicator& pipeline = holding.grid.pipeline();
+  const std::vector<int> own = holding.own();
+  std::list<Transfer> under_way;
+  std::set<std::pair<int, std::string>> served;  // a stage may use a parameter more than once
+  for (const LaterUse& use : layout.later) {
+    const ParameterLayout &lender = layout_of(layout, use.owner), &borrower = layout_of(layout, use.stage);
+    const std::string& name = lender.entries[use.entry].spec.name;
+    if (use.stage == use.owner || !served.emplace(use.stage, name).second) continue;
+    const int from = holding.rank_of_stage[static_cast<std::size_t>(use.owner)], to = holding.rank_of_stage[static_cast<std::size_t>(use.stage)];
+    const auto source = [&] { return view_of(lender, parameters[place(own, use.owner)], use.entry); };
+    const auto target = [&] { return view_of(borrower, parameters[place(own, use.stage)], borrower.find(name)); };
+    if (from == to) {
+      if (pipeline.rank() == from) target().copy_(source());
+      continue;
+    }
+    if (pipeline.rank() == from) under_way.push_back(Transfer::send(pipeline, bytes_of(source()), to));
+    if (pipeline.rank() == to) under_way.push_back(Transfer::receive(pipeline, bytes_of(target()), from));
+  }
+  for (Transfer& transfer : under_way) transfer.wait();
+}
+
+}  // namespace tributary

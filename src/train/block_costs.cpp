@@ -1,0 +1,144 @@
+#include "train/block_costs.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace tributary {
+namespace {
+
+std::int64_t heap_bytes() {
+  const struct mallinfo2 heap = ::mallinfo2();
+  return static_cast<std::int64_t>(heap.uordblks + heap.hblkhd);
+}
+
+struct Discard final : GradientSink {
+  explicit Discard(const StageLayout& of) : stage(of) {}
+  at::Tensor begin(std::int64_t) override { return make_gradient(stage, at::kFloat); }
+  void complete(std::int64_t, at::Tensor) override {}
+  const StageLayout& stage;
+};
+
+// Each leaf forward through all stages, then backward, inputs and weights apart.
+Program leaf_by_leaf(std::size_t stages, std::size_t leaves) {
+  Program program;
+  const auto add = [&](ActionKind kind, std::size_t leaf, std::size_t stage) {
+    program.push_back({Op::Kind::compute, {kind, static_cast<std::int64_t>(leaf), static_cast<int>(stage)}});
+  };
+  for (std::size_t leaf = 0; leaf < leaves; ++leaf) {
+    for (std::size_t s = 0; s < stages; ++s) add(ActionKind::forward, leaf, s);
+    for (std::size_t s = stages; s-- > 0;) {
+      add(ActionKind::backward_input, leaf, s);
+      add(ActionKind::backward_weight, leaf, s);
+    }
+  }
+  return program;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// Sums the time and the memory of every operation, from the moments at which they begin.
+class Meter {
+ public:
+  Meter(const Program& program, std::size_t stages) : program_(program), costs_(stages) {}
+
+  void before_next() {
+    const double now = watch_.elapsed_s();
+    const std::int64_t heap = heap_bytes();
+    if (next_ > 0) charge(program_[next_ - 1].action, now - began_s_, heap - heap_);
+    ++next_;
+    heap_ = heap_bytes();
+    began_s_ = watch_.elapsed_s();
+  }
+  [[nodiscard]] std::vector<BlockCost> finish() {
+    before_next();
+    return std::move(costs_);
+  }
+
+ private:
+  void charge(const Action& action, double seconds, std::int64_t grown) {
+    BlockCost& cost = costs_[static_cast<std::size_t>(action.stage)];
+    if (action.kind == ActionKind::forward) {
+      cost.forward_s += seconds;
+      cost.activation_bytes += std::max<std::int64_t>(0, grown);
+    } else {
+      (action.kind == ActionKind::backward_input ? cost.backward_input_s : cost.backward_weight_s) += seconds;
+    }
+  }
+  const Program& program_;
+  std::vector<BlockCost> costs_;
+  Stopwatch watch_;
+  std::size_t next_ = 0;
+  std::int64_t heap_ = 0;
+  double began_s_ = 0;
+};
+
+std::vector<std::int64_t> given_bytes(const BlockSpec& block, const std::vector<Leaf>& leaves) {
+  std::vector<std::int64_t> bytes(block.gives.size(), 0);
+  if (!block.shapes) return bytes;
+  for (const Leaf& leaf : leaves) {
+    const std::vector<TensorShape> shapes = block.shapes(*leaf.batch, leaf.context);
+    for (std::size_t i = 0; i < shapes.size(); ++i)
+      bytes[i] += std::accumulate(shapes[i].sizes.begin(), shapes[i].sizes.end(), std::int64_t{shapes[i].wide ? 8 : 4}, std::multiplies<>());
+  }
+  for (std::int64_t& sum : bytes) sum /= static_cast<std::int64_t>(leaves.size());
+  return bytes;
+}
+
+}  // namespace
+
+ModelGraph graph_of(const BlockList& model) {
+  ModelGraph graph;
+  for (const BlockSpec& block : model.blocks) graph.blocks.push_back({block.name, block.takes, block.gives, block.parameters, {}});
+  graph.outputs = model.outputs;
+  for (const ParameterSpec& spec : model.parameters)
+    if (!spec.trainable) graph.frozen.push_back(spec.name);
+  graph.loss = loss_name;
+  return graph;
+}
+
+std::vector<BlockCost> measure_blocks(const BlockList& model, const at::Tensor& arena, const std::vector<Leaf>& leaves, int rounds) {
+  check(!leaves.empty() && rounds >= 1, "{} leaves, {} rounds to measure", leaves.size(), rounds);
+  const std::size_t blocks = model.blocks.size();
+  std::vector<std::size_t> cut(blocks);
+  std::vector<int> own(blocks);
+  std::iota(cut.begin(), cut.end(), 0);
+  std::iota(own.begin(), own.end(), 0);
+  const ModelLayout layout = lay_out(model, cut);
+  const std::vector<at::Tensor> parameters = cut_arena(layout, arena, own);
+  std::vector<Discard> discards;
+  for (const StageLayout& stage : layout.stages) discards.emplace_back(stage);
+  std::vector<GradientSink*> sinks;
+  for (Discard& discard : discards) sinks.push_back(&discard);
+  const Program program = leaf_by_leaf(blocks, leaves.size());
+  std::vector<std::vector<BlockCost>> found;
+  for (int round = 0; round <= rounds; ++round) {
+    Meter meter(program, blocks);
+    const Engine engine(model, layout, {std::vector<int>(blocks, 0), 0}, {{}, [&](const Op&) { meter.before_next(); }});
+    static_cast<void>(engine.run(program, parameters, leaves, sinks));
+    if (round > 0) found.push_back(meter.finish());
+  }
+  std::vector<BlockCost> costs(blocks);
+  const auto count = static_cast<double>(leaves.size());
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const auto middle = [&](auto member) {
+      std::vector<double> values;
+      for (const auto& one : found) values.push_back(static_cast<double>(one[b].*member) / count);
+      return median(values);
+    };
+    costs[b] = {middle(&BlockCost::forward_s), middle(&BlockCost::backward_input_s), middle(&BlockCost::backward_weight_s),
+                static_cast<std::int64_t>(middle(&BlockCost::activation_bytes)), given_bytes(model.blocks[b], leaves)};
+  }
+  return costs;
+}
+
+}  // namespace tributary

@@ -1,0 +1,20 @@
+// What each block of a model costs, measured on leaves of the run's own data.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <vector>
+
+#include "pipeline/engine.h"
+#include "schedule/partition.h"
+
+namespace tributary {
+
+// Names for the pure parts of the plan.
+[[nodiscard]] ModelGraph graph_of(const BlockList& model);
+
+// Runs `leaves` through the model on this rank, each block a stage of its own, `rounds` times after one round that is not counted: medians over rounds of the
+// means over leaves. Activation bytes are what the heap has grown by in a block's forward. arena: of the whole model.
+[[nodiscard]] std::vector<BlockCost> measure_blocks(const BlockList& model, const at::Tensor& arena, const std::vector<Leaf>& leaves, int rounds = 3);
+
+}  // namespace tributary

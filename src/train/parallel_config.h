@@ -1,0 +1,34 @@
+// [parallel].
+#pragma once
+
+#include "base/fields.h"
+
+namespace tributary {
+
+struct ParallelConfig {
+  std::string data = "auto";
+  std::int64_t pipeline = 1;
+  std::int64_t virtual_stages = 1;
+  std::string schedule = "1f1b";
+  std::vector<std::int64_t> partition;
+  std::vector<std::string> recompute;
+  double memory_limit = 0;
+};
+
+inline Section section_of(ParallelConfig& c) {
+  return {"parallel",
+          {{"data", &c.data, "copies of the model; auto: ranks / parallel.pipeline"},
+           {"pipeline", &c.pipeline, "ranks that one copy of the model is cut over", {}, 1, 1e6},
+           {"virtual_stages", &c.virtual_stages, "stages a rank of a pipeline; more than 1 for the schedules interleaved and zb_v", {}, 1, 1e6},
+           {"schedule", &c.schedule, "the order in which a pipeline runs the leaves of a step", {"gpipe", "1f1b", "interleaved", "zb_h1", "zb_v"}},
+           {"partition", &c.partition, "blocks of each stage, first stage first; empty: the best cut for the blocks' measured costs"},
+           {"recompute", &c.recompute, "blocks (or all) whose forward is run again in backward in place of keeping what it made"},
+           {"memory_limit",
+            &c.memory_limit,
+            "GiB a rank of a pipeline may need for weights, gradients, optimizer and activations; the cut keeps to it; 0: no limit",
+            {},
+            0,
+            1e6}}};
+}
+
+}  // namespace tributary
