@@ -16,8 +16,7 @@
 #include "model/families/encoder.h"
 #include "model/layers/operators.h"
 #include "optim/adamw.h"
-#include "optim/gradient_tree.h"
-#include "optim/norm.h"
+#include "optim/gradient_reducer.h"
 #include "pipeline/engine.h"
 #include "support/encoder_text.h"
 #include "support/golden.h"
@@ -93,35 +92,30 @@ StepLeaves leaves_of(const Records& records, std::int64_t first, std::int64_t co
 }
 
 struct FineTuning {
-  const Communicator& comm;
-  const ModelLayout& layout;
   const Engine& engine;
-  NormPlan norm;
-  at::Tensor parameters;
-  GradientTree tree;
-  AdamState adam;
+  GradientReducer reducer;
+  std::vector<at::Tensor> parameters;
+  std::vector<AdamState> adam;
 };
 
 // Returns the loss of the step.
-double fine_tuning_step(FineTuning& run, const Records& records, std::int64_t step, std::int64_t batch_records, const StepLeaves& plan) {
-  const auto rank = static_cast<std::size_t>(run.comm.rank());
+double fine_tuning_step(const Communicator& comm, FineTuning& run, const Records& records, std::int64_t step, std::int64_t batch_records,
+                        const StepLeaves& plan) {
+  const auto rank = static_cast<std::size_t>(comm.rank());
   std::vector<Batch> batches;
   for (std::int64_t leaf = plan.bounds[rank]; leaf < plan.bounds[rank + 1]; ++leaf)
     batches.push_back(make_batch(records, step * batch_records, plan.items[static_cast<std::size_t>(leaf)]));
   std::vector<Leaf> leaves;
   for (std::size_t i = 0; i < batches.size(); ++i)
     leaves.push_back({{1, step, plan.bounds[rank] + static_cast<std::int64_t>(i), true, {static_cast<double>(batch_records)}}, &batches[i]});
-  run.tree.start(plan.bounds);
-  const auto outputs = run.engine.run(alone(static_cast<std::int64_t>(leaves.size())), {run.parameters}, leaves, {&run.tree});
-  const at::Tensor gradient = run.tree.reduce().front();
+  const std::vector<GradientSink*> sinks = run.reducer.start(plan.bounds);
+  const auto outputs = run.engine.run(alone(static_cast<std::int64_t>(leaves.size())), run.parameters, leaves, sinks);
   std::vector<double> own;
   for (const LeafOutput& output : outputs) own.push_back(output.outputs[0].item<double>());
-  const double loss = reduce_scalars(run.comm, plan.bounds, 1, own)[0];
-  const ArenaSlices& slices = run.tree.slices();
-  const GradientStats stats = measure_gradient(run.comm, run.norm, {{gradient.data_ptr<float>(), static_cast<std::size_t>(gradient.numel())}});
-  check(stats.finite, "step {}: the gradient is not finite", step);
-  update_slice(run.layout.whole, OptimConfig(), {2e-5, clip_factor(stats.norm, 1)}, slices.offsets[rank], gradient, run.adam, run.parameters);
-  gather_parameters(run.comm, slices, run.parameters);
+  const double loss = reduce_scalars(comm, plan.bounds, 1, own)[0];
+  const ReducedGradient gradient = run.reducer.reduce();
+  check(gradient.stats.finite, "step {}: the gradient is not finite", step);
+  run.reducer.update(OptimConfig(), {2e-5, clip_factor(gradient.stats.norm, 1)}, gradient, run.adam, run.parameters);
   return loss;
 }
 
@@ -135,16 +129,17 @@ nlohmann::json run(const Communicator& comm, const std::string& folder, const st
   static_cast<void>(read_encoder(folder, layout.whole, parameters));
   const auto given = testing_support::read_tensors(input);
   const Records records{given.at("ids"), given.at("offsets"), given.at("labels")};
-  std::vector<HeldSlices> held;
-  for (int r = 0; r < comm.size(); ++r) held.push_back({{0}, r});
-  FineTuning tuning{comm, layout, engine, plan_norm(layout, held, comm.size()), parameters, GradientTree(comm, layout, 0, Reduction::exact), {}};
-  tuning.adam = make_adam_state(tuning.tree.slices().counts[static_cast<std::size_t>(comm.rank())]);
+  const ProcessGrid grid(comm.split(0, comm.rank()), {comm.size(), 1});
+  const Holding holding{grid, {0}};
+  FineTuning tuning{engine, GradientReducer(holding, layout, Reduction::exact, choose_reducer("auto", grid.shape(), grid.places(), grid.nodes())), {}, {}};
+  tuning.parameters = tuning.reducer.place_parameters({parameters});
+  tuning.adam.push_back(make_adam_state(tuning.reducer.count(0)));
   nlohmann::json result = {{"seconds", nlohmann::json::array()}, {"losses", nlohmann::json::array()}, {"balance", nlohmann::json::array()}, {"tokens", 0}};
   for (std::int64_t step = 0; (step + 1) * batch_records <= records.labels.size(0); ++step) {
     comm.barrier();
     const Stopwatch watch;
     const StepLeaves plan = leaves_of(records, step * batch_records, batch_records, budget, comm.size());
-    result["losses"].push_back(fine_tuning_step(tuning, records, step, batch_records, plan));
+    result["losses"].push_back(fine_tuning_step(comm, tuning, records, step, batch_records, plan));
     comm.barrier();
     result["seconds"].push_back(watch.elapsed_s());
     result["balance"].push_back(plan.balance);

@@ -36,6 +36,7 @@ class ProcessGrid {
 
   [[nodiscard]] const GridShape& shape() const { return shape_; }
   [[nodiscard]] const std::vector<GridPlace>& places() const { return places_; }  // of every rank
+  [[nodiscard]] const std::vector<int>& nodes() const { return nodes_; }          // of every rank: the number of its node's first rank
   [[nodiscard]] const GridPlace& place() const { return places_[static_cast<std::size_t>(world_.rank())]; }
 
   [[nodiscard]] const Communicator& world() const { return world_; }
@@ -49,6 +50,7 @@ class ProcessGrid {
  private:
   GridShape shape_;
   Communicator world_, node_;
+  std::vector<int> nodes_;
   std::vector<GridPlace> places_;
   Communicator data_, pipeline_, activations_, gradients_;
 };

@@ -50,9 +50,4 @@ void update_slice(const ParameterLayout& layout, const OptimConfig& config, cons
   }
 }
 
-void gather_parameters(const Communicator& comm, const ArenaSlices& slices, const at::Tensor& parameters) {
-  const std::int64_t trainable = slices.offsets.back() + slices.counts.back();
-  comm.all_gather_in_place(std::span(parameters.data_ptr<float>(), static_cast<std::size_t>(trainable)), slices.counts, slices.offsets);
-}
-
 }  // namespace tributary

@@ -6,9 +6,7 @@
 
 #include <cstdint>
 
-#include "comm/communicator.h"
 #include "model/parameters.h"
-#include "optim/gradient_tree.h"
 #include "optim/optim_config.h"
 
 namespace tributary {
@@ -28,8 +26,5 @@ struct UpdateScale {
 // padding are left as they are. The longest prefix in OptimConfig::factor that fits an entry's name decides its factor.
 void update_slice(const ParameterLayout& layout, const OptimConfig& config, const UpdateScale& scale, std::int64_t slice_offset, const at::Tensor& gradient,
                   AdamState& state, const at::Tensor& parameters);
-
-// Every rank gets the slices that the others have updated. Collective: all ranks.
-void gather_parameters(const Communicator& comm, const ArenaSlices& slices, const at::Tensor& parameters);
 
 }  // namespace tributary

@@ -3,10 +3,14 @@
 #include <span>
 #include <utility>
 
+#include "optim/host_exchange.h"
 #include "optim/shared_parameters.h"
 
 namespace tributary {
 namespace {
+
+// Large enough that a bucket's cost is its bytes, small enough that most of a large model is summed while backward goes on.
+constexpr std::int64_t bucket_elements = std::int64_t{1} << 20;
 
 NormPlan norm_of(const Holding& holding, const ModelLayout& layout) {
   std::vector<HeldSlices> held;
@@ -16,24 +20,49 @@ NormPlan norm_of(const Holding& holding, const ModelLayout& layout) {
 
 }  // namespace
 
-GradientReducer::GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction)
-    : holding_(holding), layout_(layout), own_(holding.own()), norm_(norm_of(holding, layout)) {
+GradientReducer::GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction, const ReducerChoice& choice)
+    : holding_(holding),
+      layout_(layout),
+      reduction_(reduction),
+      own_(holding.own()),
+      norm_(norm_of(holding, layout)),
+      team_(choice.teams.at(static_cast<std::size_t>(holding.grid.place().pipeline))) {
+  for (const TeamShape& team : choice.teams) writes_.push_back(team.local_of(holding.slice()) == 0);
   trees_.reserve(own_.size());
-  for (const int stage : own_) trees_.emplace_back(holding.grid.data(), layout, stage, reduction);
+  for (const int number : own_) {
+    const StageLayout& stage = layout.stages[static_cast<std::size_t>(number)];
+    std::vector<ArenaSlices> parts = slice_gradient(layout, number, holding.slices());
+    const std::vector<Bucket> buckets = make_buckets(stage, bucket_elements);
+    slices_.push_back(parts.front());
+    exchanges_.push_back(std::make_unique<HostExchange>(holding.grid.data(), team_, std::move(parts), buckets));
+    trees_.emplace_back(stage, *exchanges_.back(), buckets, reduction);
+  }
+}
+
+std::vector<at::Tensor> GradientReducer::place_parameters(const std::vector<at::Tensor>& arenas) {
+  std::vector<at::Tensor> placed;
+  for (std::size_t i = 0; i < own_.size(); ++i) placed.push_back(exchanges_[i]->place_weights(arenas[i]));
+  return placed;
 }
 
 std::vector<GradientSink*> GradientReducer::start(const std::vector<std::int64_t>& bounds) {
+  const SumPlan plan = plan_sum(reduction_, bounds, team_);
+  const auto slice = static_cast<std::size_t>(holding_.slice());
   std::vector<GradientSink*> sinks;
-  for (GradientTree& tree : trees_) {
-    tree.start(bounds);
-    sinks.push_back(&tree);
+  for (std::size_t i = 0; i < own_.size(); ++i) {
+    exchanges_[i]->start(plan);
+    trees_[i].start(bounds.back(), bounds[slice], bounds[slice + 1]);
+    sinks.push_back(&trees_[i]);
   }
   return sinks;
 }
 
 ReducedGradient GradientReducer::reduce() {
   std::vector<std::vector<at::Tensor>> parts;
-  for (GradientTree& tree : trees_) parts.push_back(tree.reduce());
+  for (std::size_t i = 0; i < own_.size(); ++i) {
+    trees_[i].check_finished();
+    parts.push_back(exchanges_[i]->finish());
+  }
   add_later_uses(holding_, layout_, parts);
   ReducedGradient gradient;
   std::vector<std::span<const float>> slices;
@@ -46,12 +75,14 @@ ReducedGradient GradientReducer::reduce() {
 }
 
 void GradientReducer::update(const OptimConfig& config, const UpdateScale& scale, const ReducedGradient& gradient, std::vector<AdamState>& adam,
-                             const std::vector<at::Tensor>& parameters) const {
+                             const std::vector<at::Tensor>& parameters) {
   for (std::size_t i = 0; i < own_.size(); ++i) {
     update_slice(stage(i), config, scale, offset(i), gradient.slices[i], adam[i], parameters[i]);
-    gather_parameters(holding_.grid.data(), trees_[i].slices(), parameters[i]);
+    exchanges_[i]->share_weights(parameters[i]);
   }
-  share_parameters(holding_, layout_, parameters);
+  if (layout_.later.empty()) return;
+  share_parameters(holding_, layout_, parameters, writes_);
+  for (const auto& exchange : exchanges_) exchange->meet();
 }
 
 }  // namespace tributary

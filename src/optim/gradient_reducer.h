@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "optim/adamw.h"
@@ -11,7 +12,8 @@
 #include "optim/holding.h"
 #include "optim/norm.h"
 #include "optim/optim_config.h"
-#include "pipeline/engine.h"
+#include "optim/reducer_choice.h"
+#include "optim/slice_exchange.h"
 
 namespace tributary {
 
@@ -23,30 +25,38 @@ struct ReducedGradient {
 // The methods are collective over all ranks of the grid unless they say otherwise.
 class GradientReducer {
  public:
-  // Keeps references to both.
-  GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction);
+  // Keeps references to holding and layout. `choice`: as choose_reducer() of the grid.
+  GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction, const ReducerChoice& choice);
 
-  // Begins a step: pipeline d owns leaves [bounds[d], bounds[d + 1]). Returns a sink for each own stage. No communication.
+  // The arenas of the own stages, where update() can work on them: ranks of a node may see the same memory.
+  [[nodiscard]] std::vector<at::Tensor> place_parameters(const std::vector<at::Tensor>& arenas);
+
+  // Begins a step: pipeline d owns leaves [bounds[d], bounds[d + 1]). Returns a sink for each own stage.
   [[nodiscard]] std::vector<GradientSink*> start(const std::vector<std::int64_t>& bounds);
 
   [[nodiscard]] ReducedGradient reduce();
 
-  // parameters, adam: of each own stage.
+  // parameters: as place_parameters(); adam: of each own stage.
   void update(const OptimConfig& config, const UpdateScale& scale, const ReducedGradient& gradient, std::vector<AdamState>& adam,
-              const std::vector<at::Tensor>& parameters) const;
+              const std::vector<at::Tensor>& parameters);
 
   // Of the i-th own stage. No communication.
-  [[nodiscard]] std::int64_t offset(std::size_t i) const { return trees_[i].slices().offsets[static_cast<std::size_t>(holding_.slice())]; }
-  [[nodiscard]] std::int64_t count(std::size_t i) const { return trees_[i].slices().counts[static_cast<std::size_t>(holding_.slice())]; }
+  [[nodiscard]] std::int64_t offset(std::size_t i) const { return slices_[i].offsets[static_cast<std::size_t>(holding_.slice())]; }
+  [[nodiscard]] std::int64_t count(std::size_t i) const { return slices_[i].counts[static_cast<std::size_t>(holding_.slice())]; }
   [[nodiscard]] const ParameterLayout& stage(std::size_t i) const { return layout_.stages[static_cast<std::size_t>(own_[i])].parameters; }
   [[nodiscard]] std::size_t stages() const { return own_.size(); }
 
  private:
   const Holding& holding_;
   const ModelLayout& layout_;
+  Reduction reduction_;
   std::vector<int> own_;
   NormPlan norm_;
-  std::vector<GradientTree> trees_;  // one an own stage
+  TeamShape team_;            // of the ranks that hold the same stages
+  std::vector<bool> writes_;  // [places of this pipeline] the rank there writes what its stages borrow: one of those that see the same memory
+  std::vector<ArenaSlices> slices_;
+  std::vector<std::unique_ptr<SliceExchange>> exchanges_;  // one an own stage
+  std::vector<GradientTree> trees_;
 };
 
 }  // namespace tributary

@@ -1,68 +1,46 @@
-// Adds the leaves' gradients of a step for one stage, on this rank and over all that hold the stage: the result is sliced over them (a reduce-scatter).
+// Adds the leaves' gradients of a step for one stage on this rank, block by block as backward finishes them, and tells which buckets are final.
 #pragma once
-
-#include <ATen/ATen.h>
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "comm/communicator.h"
-#include "model/parameters.h"
+#include "optim/slice_exchange.h"
 #include "optim/tree.h"
-#include "pipeline/engine.h"
+#include "pipeline/gradient_sink.h"
 #include "pipeline/stage_layout.h"
 
 namespace tributary {
 
-// Which elements of a part of a buffer each rank reduces, updates and keeps optimizer state for: multiples of arena_block.
-struct ArenaSlices {
-  std::vector<std::int64_t> counts, offsets;  // [ranks], in elements
-};
-
-// Of [0, total): contiguous, differing by at most one block.
-[[nodiscard]] ArenaSlices slice_arena(std::int64_t total, int ranks);
-
-// Of a stage's gradient buffer: what it trains, then each of its later uses (ModelLayout::later, in order), sliced as its owner slices the parameter: so the
-// owner's rank adds what the rank of the same number has of the use.
-[[nodiscard]] std::vector<ArenaSlices> slice_gradient(const ModelLayout& layout, int stage, int ranks);
-
-enum class Reduction {
-  exact,  // through the tree: the same bits on any number of ranks
-  fast    // leaves are added as they come, then ranks in rank order: one partial sum a rank, bits depend on the number of ranks
-};
-
-class GradientTree : public GradientSink {
+// A leaf is added to its left neighbour at once where the tree allows it: no buffer of its own, no pass over memory more than needed.
+class GradientTree final : public GradientSink {
  public:
-  // `comm`: the ranks that hold the stage. Keeps a reference to it.
-  GradientTree(const Communicator& comm, const ModelLayout& layout, int stage, Reduction reduction);
+  // Keeps references to both; buckets: as make_buckets().
+  GradientTree(const StageLayout& stage, SliceExchange& exchange, std::vector<Bucket> buckets, Reduction reduction);
 
-  // Begins a step: rank r owns leaves [bounds[r], bounds[r + 1]); the last bound is the number of leaves.
-  void start(std::vector<std::int64_t> bounds);
+  // Begins a step: this rank owns leaves [first, last) of `leaves`. The exchange has begun the same step.
+  void start(std::int64_t leaves, std::int64_t first, std::int64_t last);
 
-  at::Tensor begin(std::int64_t leaf) override;
-  void complete(std::int64_t leaf, at::Tensor gradient) override;
+  void add(std::int64_t leaf, std::size_t block, const std::vector<at::Tensor>& gradients) override;
 
-  // This rank's slices of the sum, as slice_gradient(), valid until the next start(). Collective: all ranks of the communicator, those without leaves included.
-  [[nodiscard]] std::vector<at::Tensor> reduce();
-
-  [[nodiscard]] const ArenaSlices& slices() const { return slices_.front(); }  // of what the stage trains
+  // Throws: Error{internal} unless all leaves were added.
+  void check_finished() const;
 
  private:
-  [[nodiscard]] std::vector<std::vector<TreeNode>> nodes_of_ranks() const;
-  void add_topmost();
-  void reduce_part(const ArenaSlices& slices, const std::vector<std::vector<TreeNode>>& nodes, std::span<float> received) const;
+  void begin(std::int64_t leaf);
+  void add_use(const ParameterUse& use, const at::Tensor& gradient);
 
-  const Communicator& comm_;
-  std::int64_t elements_;  // of the stage's buffer
+  const StageLayout& stage_;
+  SliceExchange& exchange_;
+  std::vector<Bucket> buckets_;
   Reduction reduction_;
-  std::vector<ArenaSlices> slices_;
-  std::vector<std::int64_t> bounds_;
   std::unique_ptr<TreeCounter> counter_;
-  std::vector<at::Tensor> partials_;  // as counter_->nodes()
-  std::vector<at::Tensor> pool_;      // buffers to use again: first touch of fresh memory is slow
-  at::Tensor received_;               // for each part [nodes, own slice], grown as needed
+  std::vector<at::Tensor> held_;  // partial sums, left to right: number n is the exchange's partial(n)
+  std::int64_t next_ = 0, last_ = 0;
+  bool inside_ = false;  // a leaf, between its first block and its last
+  int due_ = 0;          // additions that the leaf allows; 0: it begins a partial sum
+  std::size_t ready_ = 0;
 };
 
 // Sums over the leaves of a step, in double, on every rank. `values`: [own leaves, width]. Collective: all ranks.

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
-#include "optim/gradient_tree.h"
+#include "optim/slices.h"
 
 namespace tributary {
 

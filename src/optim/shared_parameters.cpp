@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "comm/transfer.h"
+#include "optim/slices.h"
 
 namespace tributary {
 namespace {
@@ -56,7 +57,7 @@ void add_later_uses(const Holding& holding, const ModelLayout& layout, const std
   for (Transfer& transfer : sent) transfer.wait();
 }
 
-void share_parameters(const Holding& holding, const ModelLayout& layout, const std::vector<at::Tensor>& parameters) {
+void share_parameters(const Holding& holding, const ModelLayout& layout, const std::vector<at::Tensor>& parameters, const std::vector<bool>& writes) {
   const Communicator& pipeline = holding.grid.pipeline();
   const std::vector<int> own = holding.own();
   std::list<Transfer> under_way;
@@ -66,6 +67,7 @@ void share_parameters(const Holding& holding, const ModelLayout& layout, const s
     const std::string& name = lender.entries[use.entry].spec.name;
     if (use.stage == use.owner || !served.emplace(use.stage, name).second) continue;
     const int from = holding.rank_of_stage[static_cast<std::size_t>(use.owner)], to = holding.rank_of_stage[static_cast<std::size_t>(use.stage)];
+    if (!writes[static_cast<std::size_t>(to)]) continue;
     const auto source = [&] { return view_of(lender, parameters[place(own, use.owner)], use.entry); };
     const auto target = [&] { return view_of(borrower, parameters[place(own, use.stage)], borrower.find(name)); };
     if (from == to) {

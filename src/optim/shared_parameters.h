@@ -5,7 +5,6 @@
 
 #include <vector>
 
-#include "optim/gradient_tree.h"
 #include "optim/holding.h"
 #include "pipeline/stage_layout.h"
 
@@ -15,7 +14,8 @@ namespace tributary {
 // Collective: all ranks of the pipeline.
 void add_later_uses(const Holding& holding, const ModelLayout& layout, const std::vector<std::vector<at::Tensor>>& parts);
 
-// parameters: the arena of each own stage. Every stage gets its copies of what others train. Collective: all ranks of the pipeline.
-void share_parameters(const Holding& holding, const ModelLayout& layout, const std::vector<at::Tensor>& parameters);
+// parameters: the arena of each own stage. Every stage gets its copies of what others train, where the rank that holds it writes them ([places of the
+// pipeline]): of ranks that see the same arena only one does. Collective: all ranks of the pipeline.
+void share_parameters(const Holding& holding, const ModelLayout& layout, const std::vector<at::Tensor>& parameters, const std::vector<bool>& writes);
 
 }  // namespace tributary

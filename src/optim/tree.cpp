@@ -1,5 +1,7 @@
 #include "optim/tree.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace tributary {
@@ -35,21 +37,36 @@ std::vector<TreeNode> complete_nodes(std::int64_t leaves, std::int64_t first, st
   return counter.nodes();
 }
 
-std::vector<Addition> additions(std::int64_t leaves, std::span<const TreeNode> nodes) {
+Merge merge(std::int64_t leaves, std::span<const TreeNode> nodes) {
   TreeCounter counter(leaves);
-  std::vector<Addition> result;
-  std::vector<std::size_t> held;
+  Merge result;
   for (std::size_t n = 0; n < nodes.size(); ++n) {
-    held.push_back(n);
+    result.left.push_back(n);
     for (int count = counter.push(nodes[n]); count > 0; --count) {
-      const std::size_t from = held.back();
-      held.pop_back();
-      result.push_back({held.back(), from});
+      const std::size_t from = result.left.back();
+      result.left.pop_back();
+      result.additions.push_back({result.left.back(), from});
     }
   }
-  const bool whole = counter.nodes().size() == 1 && counter.nodes()[0].index == 0 && (std::int64_t{1} << counter.nodes()[0].level) >= leaves;
-  check(whole, "{} nodes do not cover the tree's {} leaves", nodes.size(), leaves);
+  result.nodes = counter.nodes();
   return result;
+}
+
+std::vector<Addition> additions(std::int64_t leaves, std::span<const TreeNode> nodes) {
+  Merge merged = merge(leaves, nodes);
+  const bool whole = merged.nodes.size() == 1 && merged.nodes[0].index == 0 && (std::int64_t{1} << merged.nodes[0].level) >= leaves;
+  check(whole, "{} nodes do not cover the tree's {} leaves", nodes.size(), leaves);
+  return std::move(merged.additions);
+}
+
+std::size_t peak_values(std::int64_t leaves, std::int64_t first, std::int64_t last) {
+  TreeCounter counter(leaves);
+  std::size_t held = 0, peak = 0;
+  for (std::int64_t leaf = first; leaf < last; ++leaf) {
+    held = held + 1 - static_cast<std::size_t>(counter.push({0, leaf}));
+    peak = std::max(peak, held);
+  }
+  return peak;
 }
 
 double tree_sum(std::span<const double> leaves) {

@@ -43,8 +43,20 @@ struct Addition {  // values[into] += values[from]
   bool operator==(const Addition&) const = default;
 };
 
+// What becomes of the values of neighbouring nodes when all that can be added is added.
+struct Merge {
+  std::vector<Addition> additions;  // in this order
+  std::vector<std::size_t> left;    // values that are left, left to right
+  std::vector<TreeNode> nodes;      // and the nodes they are
+};
+// nodes: left to right, without a gap.
+[[nodiscard]] Merge merge(std::int64_t leaves, std::span<const TreeNode> nodes);
+
 // The additions that turn the values of `nodes` (left to right, covering all leaves) into the sum, which ends in value 0.
 [[nodiscard]] std::vector<Addition> additions(std::int64_t leaves, std::span<const TreeNode> nodes);
+
+// Values that a rank holds at most at once while it takes leaves [first, last) in order, each added to its left neighbour where the tree allows it at once.
+[[nodiscard]] std::size_t peak_values(std::int64_t leaves, std::int64_t first, std::int64_t last);
 
 // The sum of all leaves' values.
 [[nodiscard]] double tree_sum(std::span<const double> leaves);

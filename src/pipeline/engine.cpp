@@ -187,9 +187,7 @@ class EngineRun {
 
   void backward(int stage, std::int64_t n, bool weights) {
     LeafStage& run = live(stage, n);
-    GradientSink& sink = *sinks_[number(stage)];
-    at::Tensor buffer = weights ? sink.begin(leaf(n).context.leaf) : at::Tensor();
-    run.backward(buffer);
+    run.backward(weights ? sinks_[number(stage)] : nullptr);
     if (stage > 0) {
       std::vector<at::Tensor> values;
       const bool here = holds(stage - 1);
@@ -204,18 +202,16 @@ class EngineRun {
       }
       if (!here) leaving_[{Traffic::gradient, stage, n}] = std::move(values);
     }
-    if (weights) hand_over(stage, n, std::move(buffer));
+    if (weights) forget(stage, n);
   }
 
   void finish(int stage, std::int64_t n) {
-    at::Tensor buffer = sinks_[number(stage)]->begin(leaf(n).context.leaf);
-    live(stage, n).collect(buffer);
-    hand_over(stage, n, std::move(buffer));
+    live(stage, n).collect(*sinks_[number(stage)]);
+    forget(stage, n);
   }
 
-  void hand_over(int stage, std::int64_t n, at::Tensor buffer) {
+  void forget(int stage, std::int64_t n) {
     live_.erase({stage, n});
-    sinks_[number(stage)]->complete(leaf(n).context.leaf, std::move(buffer));
     ++finished_;
   }
 

@@ -10,6 +10,7 @@
 
 #include "comm/communicator.h"
 #include "model/block.h"
+#include "pipeline/gradient_sink.h"
 #include "pipeline/leaf_stage.h"
 #include "pipeline/stage_layout.h"
 #include "schedule/program.h"
@@ -19,15 +20,6 @@ namespace tributary {
 struct LeafOutput {
   std::int64_t leaf = 0;
   std::vector<at::Tensor> outputs;  // as BlockList::outputs
-};
-
-// Takes each leaf's finished gradient of one stage. The engine asks for a zeroed buffer when a leaf's gradient begins and hands it back complete, leaves
-// ascending.
-class GradientSink {
- public:
-  virtual ~GradientSink() = default;
-  [[nodiscard]] virtual at::Tensor begin(std::int64_t leaf) = 0;
-  virtual void complete(std::int64_t leaf, at::Tensor gradient) = 0;
 };
 
 // Where this rank stands in its pipeline.

@@ -140,11 +140,11 @@ void LeafStage::put_gradient(std::size_t name, at::Tensor gradient) {
   name_gradients_[name] = std::move(gradient);
 }
 
-void LeafStage::backward(const at::Tensor& buffer) {
+void LeafStage::backward(GradientSink* sink) {
   name_gradients_.resize(stage_.wiring.names.size());
   for (std::size_t b = stage_.layout.last; b-- > stage_.layout.first;) {
     backward_block(b);
-    if (buffer.defined()) collect_block(b, buffer);
+    if (sink != nullptr) collect_block(b, *sink);
   }
 }
 
@@ -186,11 +186,11 @@ void LeafStage::backward_block(std::size_t block) {
   run.inputs.clear();
 }
 
-void LeafStage::collect(const at::Tensor& buffer) {
-  for (std::size_t b = stage_.layout.last; b-- > stage_.layout.first;) collect_block(b, buffer);
+void LeafStage::collect(GradientSink& sink) {
+  for (std::size_t b = stage_.layout.last; b-- > stage_.layout.first;) collect_block(b, sink);
 }
 
-void LeafStage::collect_block(std::size_t block, const at::Tensor& buffer) {
+void LeafStage::collect_block(std::size_t block, GradientSink& sink) {
   const std::size_t number = block - stage_.layout.first;
   const auto& parameters = stage_.parameters[number];
   BlockRun run = std::exchange(runs_[number], {});
@@ -203,11 +203,10 @@ void LeafStage::collect_block(std::size_t block, const at::Tensor& buffer) {
     check(owner != parameters.end(), "block '{}' queued the gradient of a tensor that is none of its parameters", stage_.model.blocks[block].name);
     if (owner->requires_grad()) add_to(sums[static_cast<std::size_t>(owner - parameters.begin())], product.value);
   }
-  for (std::size_t p = 0; p < parameters.size(); ++p) {
-    if (!sums[p].defined()) continue;
-    check(sums[p].sizes() == parameters[p].sizes(), "the gradient of '{}' has another shape than the parameter", stage_.model.blocks[block].parameters[p]);
-    buffer.narrow(0, stage_.layout.uses[number][p].gradient, sums[p].numel()).view(sums[p].sizes()).copy_(sums[p]);
-  }
+  for (std::size_t p = 0; p < parameters.size(); ++p)
+    check(!sums[p].defined() || sums[p].sizes() == parameters[p].sizes(), "the gradient of '{}' has another shape than the parameter",
+          stage_.model.blocks[block].parameters[p]);
+  sink.add(leaf_.context.leaf, number, sums);
 }
 
 }  // namespace tributary

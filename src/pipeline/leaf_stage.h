@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/block.h"
+#include "pipeline/gradient_sink.h"
 #include "pipeline/stage_layout.h"
 
 namespace tributary {
@@ -69,11 +70,11 @@ class LeafStage {
   void release_values() { values_.clear(); }  // blocks hold what they took
 
   void put_gradient(std::size_t name, at::Tensor gradient);  // from the stage behind
-  // Of the inputs, and of the weights too where a buffer is given (as in collect()); else weight products wait.
-  void backward(const at::Tensor& buffer);
+  // Of the inputs, and of the weights too where a sink is given; else weight products wait.
+  void backward(GradientSink* sink);
   [[nodiscard]] at::Tensor get_gradient(std::size_t name);  // for the stage before; once
-  // The weight products, into a zeroed buffer of StageLayout::gradient elements.
-  void collect(const at::Tensor& buffer);
+  // The weight products.
+  void collect(GradientSink& sink);
 
  private:
   struct BlockRun {
@@ -84,7 +85,7 @@ class LeafStage {
   std::vector<at::Tensor> run_block(std::size_t block, BlockRun& run, bool recording) const;
   void forward_block(std::size_t block);
   void backward_block(std::size_t block);
-  void collect_block(std::size_t block, const at::Tensor& buffer);
+  void collect_block(std::size_t block, GradientSink& sink);
 
   const StageContext& stage_;
   const Leaf& leaf_;

@@ -83,8 +83,6 @@ ModelLayout lay_out(const BlockList& model, const std::vector<std::size_t>& firs
   return layout;
 }
 
-at::Tensor make_gradient(const StageLayout& stage, at::ScalarType type) { return at::zeros({stage.gradient}, at::TensorOptions().dtype(type)); }
-
 std::vector<at::Tensor> cut_arena(const ModelLayout& layout, const at::Tensor& whole, const std::vector<int>& own) {
   if (layout.stages.size() == 1) return {whole};  // the same arena: nothing is borrowed
   std::vector<at::Tensor> arenas;

@@ -44,9 +44,6 @@ struct ModelLayout {
 // first_blocks: of each stage, ascending, beginning with 0. Throws: Error{internal} for another cut, or a block that names an unknown parameter or one twice.
 [[nodiscard]] ModelLayout lay_out(const BlockList& model, const std::vector<std::size_t>& first_blocks);
 
-// A zeroed buffer for a stage's gradients.
-[[nodiscard]] at::Tensor make_gradient(const StageLayout& stage, at::ScalarType type);
-
 // The arenas of the stages `own` out of that of the whole model.
 [[nodiscard]] std::vector<at::Tensor> cut_arena(const ModelLayout& layout, const at::Tensor& whole, const std::vector<int>& own);
 

@@ -19,10 +19,7 @@ std::int64_t heap_bytes() {
 }
 
 struct Discard final : GradientSink {
-  explicit Discard(const StageLayout& of) : stage(of) {}
-  at::Tensor begin(std::int64_t) override { return make_gradient(stage, at::kFloat); }
-  void complete(std::int64_t, at::Tensor) override {}
-  const StageLayout& stage;
+  void add(std::int64_t, std::size_t, const std::vector<at::Tensor>&) override {}
 };
 
 // Each leaf forward through all stages, then backward, inputs and weights apart.
@@ -115,10 +112,8 @@ std::vector<BlockCost> measure_blocks(const BlockList& model, const at::Tensor& 
   std::iota(own.begin(), own.end(), 0);
   const ModelLayout layout = lay_out(model, cut);
   const std::vector<at::Tensor> parameters = cut_arena(layout, arena, own);
-  std::vector<Discard> discards;
-  for (const StageLayout& stage : layout.stages) discards.emplace_back(stage);
-  std::vector<GradientSink*> sinks;
-  for (Discard& discard : discards) sinks.push_back(&discard);
+  Discard discard;
+  const std::vector<GradientSink*> sinks(layout.stages.size(), &discard);
   const Program program = leaf_by_leaf(blocks, leaves.size());
   std::vector<std::vector<BlockCost>> found;
   for (int round = 0; round <= rounds; ++round) {

@@ -13,6 +13,7 @@ struct ParallelConfig {
   std::vector<std::int64_t> partition;
   std::vector<std::string> recompute;
   double memory_limit = 0;
+  std::string reducer = "auto";
 };
 
 inline Section section_of(ParallelConfig& c) {
@@ -28,7 +29,11 @@ inline Section section_of(ParallelConfig& c) {
             "GiB a rank of a pipeline may need for weights, gradients, optimizer and activations; the cut keeps to it; 0: no limit",
             {},
             0,
-            1e6}}};
+            1e6},
+           {"reducer",
+            &c.reducer,
+            "what sums gradients over ranks: window (shared memory inside a node, MPI between nodes), mpi, nccl (GPUs); auto: chosen, and told at start",
+            {"auto", "mpi", "window", "nccl"}}}};
 }
 
 }  // namespace tributary

@@ -48,7 +48,8 @@ class Trainer {
         data_(std::move(data)),
         parallel_(grid, settings_.parallel),
         network_(settings_.model, settings_.data.window_tokens, data_.catalogue, parallel_, cut, {{}, [this](const Op& op) { name_wait(op); }}),
-        reducer_(parallel_.holding(), network_.layout, reduction_of(settings_)),
+        choice_(choose_reducer(settings_.parallel.reducer, grid.shape(), grid.places(), grid.nodes())),
+        reducer_(parallel_.holding(), network_.layout, reduction_of(settings_), choice_),
         plan_(data_.index, network_.schema.tasks, plan_options(settings_, network_.model)),
         fields_(fields_of(data_.catalogue.schema, settings_.data, parallel_.fields(network_.model, network_.layout), network_.model.marked_pairs.has_value())),
         collator_(make_collator(data_, network_.schema, settings_.data, fields_, network_.model.marked_pairs)) {
@@ -84,6 +85,7 @@ class Trainer {
       run_.parameters = cut_arena(network_.layout, whole, parallel_.holding().own());
       for (std::size_t i = 0; i < reducer_.stages(); ++i) run_.adam.push_back(make_adam_state(reducer_.count(i)));
     }
+    run_.parameters = reducer_.place_parameters(run_.parameters);
     extra_["computed_with"] = computed_with(machines.front());
     run_.state.seed = static_cast<std::uint64_t>(settings_.train.seed);
     run_.state.total_steps = total_steps_;
@@ -100,6 +102,7 @@ class Trainer {
     });
     log_.once("{} parameters, {} training records, {} steps of {} records on {} rank{}, {} reduction", total_parameters(), data_.index.rows(Split::train),
               total_steps_, settings_.train.global_batch, world_.size(), world_.size() == 1 ? "" : "s", settings_.numerics.reduction);
+    log_.once("{}", choice_.why);
   }
 
   // Published weights in place of random ones; a run that goes on has its own.
@@ -319,6 +322,7 @@ class Trainer {
   DataSet data_;
   Parallel parallel_;
   Network network_;
+  ReducerChoice choice_;
   GradientReducer reducer_;
   BatchPlan plan_;
   FieldSelection fields_;

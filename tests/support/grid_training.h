@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ struct TrainingCase {
   Reduction reduction = Reduction::exact;
   std::int64_t steps = 20;
   std::int64_t (*leaves)(std::int64_t step) = [](std::int64_t) -> std::int64_t { return 8; };
+  std::string reducer = "auto";
+  std::vector<int> nodes = {};  // of every rank, in place of the real ones
 };
 
 // Moments of the whole model, from the slices of all ranks.
@@ -45,7 +48,8 @@ inline at::Tensor gather_moments(const Parallel& parallel, const ModelLayout& la
     const auto slice = static_cast<std::size_t>(parallel.holding().slice());
     arenas.push_back(make_arena(stage, at::kFloat));
     arenas.back().narrow(0, places.offsets[slice], places.counts[slice]).copy_(slices[i]);
-    gather_parameters(parallel.grid().data(), places, arenas.back());
+    parallel.grid().data().all_gather_in_place(std::span(arenas.back().data_ptr<float>(), static_cast<std::size_t>(stage.trainable)), places.counts,
+                                               places.offsets);
   }
   return parallel.whole_arena(layout, arenas);
 }
@@ -64,16 +68,17 @@ inline TrainingResult train_on_grid(const Parallel& parallel, const TrainingCase
   const BlockList& model = given.model;
   const ModelLayout layout = lay_out(model, cut_of(parallel.config(), model));
   const Engine engine(model, layout, parallel.place(), {recomputed_blocks(parallel.config(), model)});
-  GradientReducer reducer(parallel.holding(), layout, given.reduction);
+  const ProcessGrid& grid = parallel.grid();
+  const ReducerChoice choice = choose_reducer(given.reducer, grid.shape(), grid.places(), given.nodes.empty() ? grid.nodes() : given.nodes);
+  GradientReducer reducer(parallel.holding(), layout, given.reduction, choice);
   OptimConfig config;
   config.warmup_steps = 3;
   config.clip_norm = 0.05;
   const at::Tensor whole = make_arena(layout.whole, at::kFloat);
   initialise(layout.whole, whole, 5);
-  const std::vector<at::Tensor> parameters = cut_arena(layout, whole, parallel.holding().own());
+  const std::vector<at::Tensor> parameters = reducer.place_parameters(cut_arena(layout, whole, parallel.holding().own()));
   std::vector<AdamState> adam;
   for (std::size_t i = 0; i < reducer.stages(); ++i) adam.push_back(make_adam_state(reducer.count(i)));
-  const ProcessGrid& grid = parallel.grid();
   const auto data = static_cast<std::size_t>(grid.place().data);
   TrainingResult result;
   for (std::int64_t step = 0; step < given.steps; ++step) {

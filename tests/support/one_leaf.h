@@ -7,15 +7,9 @@
 #include <vector>
 
 #include "pipeline/engine.h"
+#include "support/keep_leaves.h"
 
 namespace tributary::testing_support {
-
-struct KeepOne final : GradientSink {
-  explicit KeepOne(at::Tensor zeroed) : buffer(std::move(zeroed)) {}
-  at::Tensor begin(std::int64_t) override { return buffer; }
-  void complete(std::int64_t, at::Tensor) override {}
-  at::Tensor buffer;
-};
 
 struct LeafResult {
   std::vector<at::Tensor> outputs;  // as BlockList::outputs
@@ -23,9 +17,9 @@ struct LeafResult {
 };
 
 inline LeafResult run_leaf(const BlockList& list, const ModelLayout& layout, const at::Tensor& arena, const Leaf& leaf) {
-  KeepOne sink(make_gradient(layout.stages.front(), arena.scalar_type()));
+  KeepLeaves sink(layout.stages.front(), arena.scalar_type());
   auto outputs = Engine(list, layout).run(alone(1), {arena}, {leaf}, {&sink});
-  return {std::move(outputs.at(0).outputs), fold_uses(layout, sink.buffer)};
+  return {std::move(outputs.at(0).outputs), fold_uses(layout, sink.gradients.at(0))};
 }
 
 }  // namespace tributary::testing_support

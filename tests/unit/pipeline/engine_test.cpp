@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "support/keep_leaves.h"
 #include "support/two_blocks.h"
 
 namespace tributary {
@@ -12,20 +13,12 @@ namespace {
 
 using namespace testing_support;
 
-class KeepAll : public GradientSink {
- public:
-  explicit KeepAll(const ModelLayout& layout) : layout_(layout) {}
-  at::Tensor begin(std::int64_t) override { return make_gradient(layout_.stages.front(), at::kFloat); }
-  void complete(std::int64_t leaf, at::Tensor gradient) override {
-    leaves.push_back(leaf);
-    gradients.push_back(fold_uses(layout_, gradient));
-  }
-  std::vector<std::int64_t> leaves;
-  std::vector<at::Tensor> gradients;
-
- private:
-  const ModelLayout& layout_;
-};
+// Gradients of a model in one piece, shared parameters summed.
+std::vector<at::Tensor> folded(const ModelLayout& layout, const KeepLeaves& sink) {
+  std::vector<at::Tensor> sums;
+  for (const at::Tensor& gradient : sink.gradients) sums.push_back(fold_uses(layout, gradient));
+  return sums;
+}
 
 struct Fixture {
   BlockList model = two_block_model();
@@ -44,13 +37,13 @@ struct Fixture {
 TEST(Engine, equals_finite_differences_of_the_loss_in_every_trainable_parameter) {
   Fixture f(1);
   const Engine engine(f.model, f.cut);
-  KeepAll sink(f.cut);
+  KeepLeaves sink(f.cut.stages.front());
   (void)engine.run(alone(1), {f.parameters}, f.leaves, {&sink});
   ASSERT_EQ(sink.gradients.size(), 1U);
   int compared = 0;
   for (std::size_t e = 0; e < f.layout.entries.size(); ++e) {
     if (!f.layout.entries[e].spec.trainable) continue;  // has no place in a gradient arena
-    const at::Tensor gradient = view_of(f.layout, sink.gradients[0], e).flatten();
+    const at::Tensor gradient = view_of(f.layout, folded(f.cut, sink)[0], e).flatten();
     EXPECT_GT(gradient.abs().sum().item<double>(), 0) << f.layout.entries[e].spec.name;
     for (std::int64_t i = 0; i < gradient.numel(); i += std::max<std::int64_t>(1, gradient.numel() / 7)) {
       const auto loss_at = [&](double delta) {
@@ -68,11 +61,11 @@ TEST(Engine, equals_finite_differences_of_the_loss_in_every_trainable_parameter)
 TEST(Engine, gives_a_leaf_the_same_bits_whatever_other_leaves_run) {
   Fixture f(3);
   const Engine engine(f.model, f.cut);
-  KeepAll together(f.cut);
+  KeepLeaves together(f.cut.stages.front());
   const auto outputs = engine.run(alone(3), {f.parameters}, f.leaves, {&together});
   EXPECT_THAT(together.leaves, testing::ElementsAre(0, 1, 2));
   for (std::size_t i = 0; i < 3; ++i) {
-    KeepAll single(f.cut);
+    KeepLeaves single(f.cut.stages.front());
     const auto output = engine.run(alone(1), {f.parameters}, {f.leaves[i]}, {&single});
     EXPECT_TRUE(at::equal(single.gradients[0], together.gradients[i]));
     EXPECT_TRUE(at::equal(output[0].outputs[0], outputs[i].outputs[0]));
@@ -83,7 +76,7 @@ TEST(Engine, gives_a_leaf_the_same_bits_whatever_other_leaves_run) {
 TEST(Engine, runs_all_forwards_before_all_backwards_to_the_same_bits) {
   Fixture f(3);
   const Engine engine(f.model, f.cut);
-  KeepAll one(f.cut), other(f.cut);
+  KeepLeaves one(f.cut.stages.front()), other(f.cut.stages.front());
   (void)engine.run(alone(3), {f.parameters}, f.leaves, {&one});
   Program gpipe;
   for (const ActionKind kind : {ActionKind::forward, ActionKind::backward})
@@ -111,9 +104,9 @@ TEST(Engine, adds_queued_weight_products_to_what_autograd_found) {
   const ModelLayout layout = lay_out(model, {0});
   const at::Tensor parameters = make_arena(layout.whole, at::kFloat);
   const Batch batch = random_batch(0, 0, 4);
-  KeepAll sink(layout);
+  KeepLeaves sink(layout.stages.front());
   (void)Engine(model, layout).run(alone(1), {parameters}, {{{1, 0, 0, true, {}}, &batch}}, {&sink});
-  EXPECT_TRUE(at::allclose(view_of(layout.whole, sink.gradients[0], 0), 2 * batch.static_value.sum(0, true)));
+  EXPECT_TRUE(at::allclose(view_of(layout.whole, folded(layout, sink)[0], 0), 2 * batch.static_value.sum(0, true)));
 }
 
 TEST(Engine, refuses_lists_that_do_not_fit_together) {
@@ -140,14 +133,14 @@ TEST(Engine, refuses_lists_that_do_not_fit_together) {
 TEST(Engine, refuses_a_program_that_leaves_a_leaf_unfinished) {
   Fixture f(2);
   const Engine engine(f.model, f.cut);
-  KeepAll sink(f.cut);
+  KeepLeaves sink(f.cut.stages.front());
   EXPECT_THROW((void)engine.run(alone(1), {f.parameters}, f.leaves, {&sink}), Error);
   EXPECT_THROW((void)engine.run({{Op::Kind::compute, {ActionKind::forward, 2, 0}}}, {f.parameters}, f.leaves, {&sink}), Error);
 }
 
 TEST(Engine, runs_weight_products_later_and_forwards_again_to_the_same_bits) {
   Fixture f(3);
-  KeepAll plain(f.cut), split(f.cut), again(f.cut);
+  KeepLeaves plain(f.cut.stages.front()), split(f.cut.stages.front()), again(f.cut.stages.front());
   (void)Engine(f.model, f.cut).run(alone(3), {f.parameters}, f.leaves, {&plain});
   Program program;
   for (const ActionKind kind : {ActionKind::forward, ActionKind::backward_input, ActionKind::backward_weight})
@@ -163,24 +156,17 @@ TEST(Engine, runs_weight_products_later_and_forwards_again_to_the_same_bits) {
 // Stages of one rank hand over without messages, so a cut model can be tested in one process.
 TEST(Engine, gives_the_same_bits_for_every_cut) {
   Fixture f(2);
-  KeepAll whole(f.cut);
+  KeepLeaves whole(f.cut.stages.front());
   const auto expected = Engine(f.model, f.cut).run(alone(2), {f.parameters}, f.leaves, {&whole});
   int compared = 0;
   for (const std::vector<std::size_t>& cut : {std::vector<std::size_t>{0, 1}, {0, 2}, {0, 1, 2}}) {
     const ModelLayout layout = lay_out(f.model, cut);
     std::vector<int> own(cut.size());
     std::iota(own.begin(), own.end(), 0);
-    struct Keep final : GradientSink {
-      explicit Keep(const StageLayout& of) : stage(of) {}
-      at::Tensor begin(std::int64_t) override { return make_gradient(stage, at::kFloat); }
-      void complete(std::int64_t, at::Tensor gradient) override { gradients.push_back(std::move(gradient)); }
-      const StageLayout& stage;
-      std::vector<at::Tensor> gradients;
-    };
-    std::vector<Keep> keeps;
+    std::vector<KeepLeaves> keeps;
     for (const StageLayout& stage : layout.stages) keeps.emplace_back(stage);
     std::vector<GradientSink*> sinks;
-    for (Keep& keep : keeps) sinks.push_back(&keep);
+    for (KeepLeaves& keep : keeps) sinks.push_back(&keep);
     Program program;
     for (std::int64_t leaf = 0; leaf < 2; ++leaf) {
       for (int s = 0; s < static_cast<int>(cut.size()); ++s) program.push_back({Op::Kind::compute, {ActionKind::forward, leaf, s}});
@@ -200,7 +186,7 @@ TEST(Engine, gives_the_same_bits_for_every_cut) {
         sum.narrow(0, f.layout.entries[f.layout.find(entry.spec.name)].offset, entry.padded)
             .add_(keeps[static_cast<std::size_t>(use.stage)].gradients[i].narrow(0, use.gradient, entry.padded));
       }
-      EXPECT_TRUE(at::equal(sum, whole.gradients[i]));
+      EXPECT_TRUE(at::equal(sum, folded(f.cut, whole)[i]));
     }
   }
   EXPECT_EQ(compared, 6);

@@ -1,0 +1,142 @@
+#include "comm/shared_memory.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include "base/error.h"
+#include "comm/agree.h"
+
+namespace tributary {
+namespace {
+
+constexpr const char* folder = "/dev/shm";  // where POSIX shared memory lives
+
+double mib(std::size_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0); }
+
+[[noreturn]] void refuse(std::size_t bytes, std::string_view purpose, std::string_view remedy, const std::string& found) {
+  fail(ErrorKind::launch, "{} needs {:.1f} MiB of shared memory on this node, {} {}; give the node more (container: --shm-size), or {}", purpose, mib(bytes),
+       folder, found, remedy);
+}
+
+// A file descriptor that closes itself.
+struct Descriptor {
+  int value = -1;
+  explicit Descriptor(int fd) : value(fd) {}
+  ~Descriptor() {
+    if (value >= 0) ::close(value);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+};
+
+std::byte* map(int fd, std::size_t bytes, std::string_view purpose) {
+  void* address = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+  if (address == MAP_FAILED) fail(ErrorKind::launch, "{}: cannot map {:.1f} MiB of shared memory: {}", purpose, mib(bytes), std::strerror(errno));
+  return static_cast<std::byte*>(address);
+}
+
+// The node's first rank makes the file with all its pages: what does not fit is told here, not by a signal when it is used.
+std::byte* create(const std::string& name, std::size_t bytes, std::string_view purpose, std::string_view remedy) {
+  struct statvfs space {};
+  if (::statvfs(folder, &space) == 0) {
+    const std::size_t free = static_cast<std::size_t>(space.f_bavail) * space.f_frsize;
+    if (free < bytes) refuse(bytes, purpose, remedy, fmt::format("has {:.1f} MiB free", mib(free)));
+  }
+  const Descriptor file(::shm_open(name.c_str(), O_CREAT | O_EXCL | O_RDWR, S_IRUSR | S_IWUSR));
+  if (file.value < 0) refuse(bytes, purpose, remedy, fmt::format("cannot be used: {}", std::strerror(errno)));
+  if (const int code = ::posix_fallocate(file.value, 0, static_cast<off_t>(bytes)); code != 0) {
+    ::shm_unlink(name.c_str());
+    refuse(bytes, purpose, remedy, fmt::format("could not give them: {}", std::strerror(code)));
+  }
+  return map(file.value, bytes, purpose);
+}
+
+std::byte* open(const std::string& name, std::size_t bytes, std::string_view purpose) {
+  const Descriptor file(::shm_open(name.c_str(), O_RDWR, 0));
+  if (file.value < 0)
+    fail(ErrorKind::launch, "{}: the shared memory that the node's first rank made is not to be seen here ({}); do the ranks run in containers of their own?",
+         purpose, std::strerror(errno));
+  return map(file.value, bytes, purpose);
+}
+
+std::string fresh_name() {
+  static std::atomic<int> number{0};
+  return fmt::format("/tributary-{}-{}", ::getpid(), ++number);
+}
+
+}  // namespace
+
+SharedMemory::SharedMemory(const Communicator& node, std::size_t bytes, std::string_view purpose, std::string_view remedy) : size_(bytes) {
+  if (bytes == 0) return;
+  const std::string name = node.broadcast(fresh_name(), 0);
+  agreed(node, [&] {
+    if (node.rank() == 0) data_ = create(name, bytes, purpose, remedy);
+  });
+  std::exception_ptr failure;
+  try {
+    if (node.rank() != 0) data_ = open(name, bytes, purpose);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  node.barrier();
+  if (node.rank() == 0) ::shm_unlink(name.c_str());
+  agree(node, failure);
+}
+
+SharedMemory::~SharedMemory() {
+  if (data_ != nullptr) ::munmap(data_, size_);
+}
+
+SharedMemory::SharedMemory(SharedMemory&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+SharedMemory& SharedMemory::operator=(SharedMemory&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+NodeSignals::NodeSignals(const Communicator& node)
+    : rank_(node.rank()),
+      ranks_(node.size()),
+      memory_(node, sizeof(Counters) * static_cast<std::size_t>(node.size()), "signals between the ranks of a node", "start fewer ranks a node") {
+  static_assert(std::atomic<std::int64_t>::is_always_lock_free);
+}
+
+NodeSignals::Counters& NodeSignals::of(int rank) const { return reinterpret_cast<Counters*>(memory_.bytes().data())[rank]; }
+
+void NodeSignals::raise(std::size_t channel, std::int64_t value) { of(rank_).values[channel].store(value, std::memory_order_release); }
+
+bool NodeSignals::reached(std::size_t channel, std::int64_t value) const {
+  for (int r = 0; r < ranks_; ++r)
+    if (of(r).values[channel].load(std::memory_order_acquire) < value) return false;
+  return true;
+}
+
+void NodeSignals::wait(std::size_t channel, std::int64_t value, const std::function<void()>& meanwhile) const {
+  // Spinning answers in well under a microsecond; ranks may outnumber cores, so the processor is soon offered to others.
+  for (int turn = 0; !reached(channel, value); ++turn) {
+    if (meanwhile) meanwhile();
+    if (turn < 100) continue;
+    if (turn < 2000)
+      ::sched_yield();
+    else
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
+}
+
+void NodeSignals::meet() {
+  raise(meeting, ++meetings_);
+  wait(meeting, meetings_);
+}
+
+}  // namespace tributary

@@ -1,0 +1,43 @@
+#include "optim/reducer_choice.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace tributary {
+namespace {
+
+// Nodes of the ranks that hold the stages of a place, by the number of their copy.
+std::vector<int> nodes_of_place(int place, const GridShape& shape, const std::vector<GridPlace>& places, const std::vector<int>& node_of_rank) {
+  std::vector<int> nodes(static_cast<std::size_t>(shape.data));
+  for (std::size_t r = 0; r < places.size(); ++r)
+    if (places[r].pipeline == place) nodes[static_cast<std::size_t>(places[r].data)] = node_of_rank[r];
+  return nodes;
+}
+
+}  // namespace
+
+ReducerChoice choose_reducer(const std::string& asked, const GridShape& shape, const std::vector<GridPlace>& places, const std::vector<int>& node_of_rank) {
+  const auto pipeline = static_cast<std::size_t>(shape.pipeline);
+  const std::vector<TeamShape> apart(pipeline, {shape.data, 1});
+  if (asked == "mpi") return {"mpi", apart, "gradients are summed by mpi, as asked for"};
+  if (asked == "nccl") fail(ErrorKind::launch, "parallel.reducer = \"nccl\" sums on GPUs, and run.device = \"cpu\"; take \"auto\", \"window\" or \"mpi\"");
+  std::vector<TeamShape> teams;
+  for (int place = 0; place < shape.pipeline; ++place) {
+    const std::optional<TeamShape> team = team_shape(nodes_of_place(place, shape, places, node_of_rank));
+    if (team) teams.push_back(*team);
+  }
+  if (teams.size() == pipeline && (asked == "window" || std::any_of(teams.begin(), teams.end(), [](const TeamShape& t) { return t.local > 1; })))
+    return {"window", teams, fmt::format("gradients are summed in shared memory, {} rank(s) a node, {} node(s)", teams.front().local, teams.front().nodes)};
+  if (asked == "window")
+    fail(ErrorKind::launch,
+         "parallel.reducer = \"window\" needs the same number of data-parallel ranks on every node, neighbours by rank ({} x {} ranks stand otherwise); start "
+         "equally many ranks a node (Slurm: --ntasks-per-node), or take \"mpi\"",
+         shape.data, shape.pipeline);
+  if (shape.data == 1) return {"mpi", apart, "one copy of the model: gradients are not summed over ranks"};
+  return {"mpi", apart,
+          teams.size() == pipeline ? "gradients are summed by mpi: no two data-parallel ranks share a node"
+                                   : "gradients are summed by mpi: nodes have unequal numbers of data-parallel ranks"};
+}
+
+}  // namespace tributary

@@ -1,0 +1,34 @@
+// A sink that keeps every leaf's gradient of a stage.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <utility>
+#include <vector>
+
+#include "pipeline/gradient_sink.h"
+#include "pipeline/stage_layout.h"
+
+namespace tributary::testing_support {
+
+class KeepLeaves final : public GradientSink {
+ public:
+  explicit KeepLeaves(const StageLayout& stage, at::ScalarType type = at::kFloat) : stage_(stage), type_(type) {}
+  void add(std::int64_t leaf, std::size_t block, const std::vector<at::Tensor>& given) override {
+    if (leaves.empty() || leaves.back() != leaf) {
+      leaves.push_back(leaf);
+      gradients.push_back(at::zeros({stage_.gradient}, at::TensorOptions().dtype(type_)));
+    }
+    const std::vector<ParameterUse>& uses = stage_.uses[block];
+    for (std::size_t p = 0; p < uses.size(); ++p)
+      if (uses[p].gradient >= 0 && given[p].defined()) gradients.back().narrow(0, uses[p].gradient, given[p].numel()).view(given[p].sizes()).copy_(given[p]);
+  }
+  std::vector<std::int64_t> leaves;
+  std::vector<at::Tensor> gradients;  // [StageLayout::gradient] each
+
+ private:
+  const StageLayout& stage_;
+  at::ScalarType type_;
+};
+
+}  // namespace tributary::testing_support
