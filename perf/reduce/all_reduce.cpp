@@ -1,10 +1,12 @@
 // Times the sum of float buffers over all ranks, so that every rank can read all of it: gradients in shared memory (or by our MPI path) against MPI_Allreduce.
-// Usage, under mpirun: perf_all_reduce BACKEND ROUNDS ELEMENTS...   BACKEND: window, mpi (ours), open_mpi. Rank 0 prints one JSON object: seconds by ELEMENTS.
+// Usage, under mpirun: perf_all_reduce BACKEND ROUNDS ELEMENTS...   BACKEND: window (inside each node, MPI between nodes), mpi (ours, flat), open_mpi. Rank 0
+// prints one JSON object: seconds by ELEMENTS.
 #include <mpi.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -43,7 +45,8 @@ std::vector<double> ours(const Communicator& world, const TeamShape& team, int r
   std::vector<std::int64_t> bounds;
   for (int r = 0; r <= world.size(); ++r) bounds.push_back(r);
   const SumPlan plan = plan_sum(Reduction::exact, bounds, team);
-  at::Tensor whole = at::zeros({layout.stages.front().parameters.total});
+  const at::Tensor whole = exchange.place_weights(at::zeros({layout.stages.front().parameters.total}));
+  const ArenaSlices slices = slice_arena(whole.numel(), world.size());
   const auto prepare = [&] {
     exchange.start(plan);
     exchange.partial(0).fill_(1);
@@ -51,11 +54,9 @@ std::vector<double> ours(const Communicator& world, const TeamShape& team, int r
   const auto sum = [&] {
     exchange.ready(1);
     const at::Tensor slice = exchange.finish().front();
-    if (team.local < world.size()) {  // no memory that all see: the slices travel
-      const ArenaSlices slices = slice_arena(whole.numel(), world.size());
-      const auto rank = static_cast<std::size_t>(world.rank());
-      std::copy_n(slice.data_ptr<float>(), slice.numel(), whole.data_ptr<float>() + slices.offsets[rank]);
-      world.all_gather_in_place(std::span(whole.data_ptr<float>(), static_cast<std::size_t>(whole.numel())), slices.counts, slices.offsets);
+    if (team.nodes > 1) {  // no memory that all see: the slices travel
+      std::copy_n(slice.data_ptr<float>(), slice.numel(), whole.data_ptr<float>() + slices.offsets[static_cast<std::size_t>(world.rank())]);
+      exchange.share_weights(whole);
     } else {
       exchange.meet();
     }
@@ -83,12 +84,12 @@ int main(int argc, char** argv) {
   MpiRuntime runtime(argc, argv);
   const Communicator world = Communicator::world();
   const std::string backend = argv[1];
+  const int local = backend == "window" ? world.split_by_node().size() : 1;
   nlohmann::json result;
   for (int i = 3; i < argc; ++i) {
     const std::int64_t elements = std::atoll(argv[i]);
     const int rounds = std::atoi(argv[2]);
-    result[argv[i]] = backend == "open_mpi" ? open_mpi(world, rounds, elements)
-                                            : ours(world, backend == "window" ? TeamShape{1, world.size()} : TeamShape{world.size(), 1}, rounds, elements);
+    result[argv[i]] = backend == "open_mpi" ? open_mpi(world, rounds, elements) : ours(world, TeamShape{world.size() / local, local}, rounds, elements);
   }
   if (world.rank() == 0) std::printf("%s\n", result.dump().c_str());
   return 0;

@@ -33,7 +33,7 @@ struct BlockCost {  // of one leaf
 // Bytes for each byte of the weights. Gradients and partial sums are held for each use of a trained parameter, optimizer state by the stage of its first use.
 struct StateFactors {
   double gradients = 1;
-  double partial_sums = 0;  // exact reduction: how many nodes of the tree a rank holds at most, at the size of a gradient each
+  double partial_sums = 0;  // exact reduction: how many partial sums a rank holds at most beside the first, at the size of a gradient each
   double optimizer = 2;     // on all data ranks together, which share it evenly
   int data_ranks = 1;
 };

@@ -20,20 +20,16 @@ namespace {
 constexpr std::int64_t measured_leaves = 4;
 constexpr double gib = 1024.0 * 1024 * 1024;
 
-// The most nodes of the tree that a rank holds beside the gradient that is being made.
-double partial_sums(const PlanQuestion& question) {
-  if (question.settings.numerics.reduction == "fast") return 1;
+// Partial sums that a rank holds at most beside the first.
+double more_partial_sums(const PlanQuestion& question) {
+  if (question.settings.numerics.reduction == "fast") return 0;
   const std::int64_t leaves = question.leaves * question.data_ranks;
-  std::size_t most = 0;
+  std::size_t most = 1;
   for (int d = 0; d < question.data_ranks; ++d) {
     const LeafRange range = leaves_of_rank(leaves, question.data_ranks, d);
-    TreeCounter counter(leaves);
-    for (std::int64_t leaf = range.first; leaf < range.last; ++leaf) {
-      counter.push({0, leaf});
-      most = std::max(most, counter.nodes().size());
-    }
+    most = std::max(most, peak_values(leaves, range.first, range.last));
   }
-  return static_cast<double>(most);
+  return static_cast<double>(most - 1);
 }
 
 PartitionProblem problem_of(const PlanQuestion& question) {
@@ -42,7 +38,7 @@ PartitionProblem problem_of(const PlanQuestion& question) {
   problem.graph = graph_of(question.model);
   problem.blocks = question.costs;
   for (const ParameterSpec& spec : question.model.parameters) problem.parameter_bytes[spec.name] = spec.count() * static_cast<std::int64_t>(sizeof(float));
-  problem.state = {1, partial_sums(question), 2, question.data_ranks};
+  problem.state = {1, more_partial_sums(question), 2, question.data_ranks};
   problem.rank_of_stage = placement(kind, pipeline);
   const StepSchedule step = step_schedule(kind, pipeline, question.leaves);
   for (int s = 0; s < pipeline.stages(); ++s) {

@@ -47,6 +47,24 @@ TEST(ExactTraining, is_equal_bit_for_bit_when_the_number_of_leaves_varies) {
   expect_equal_to_one_rank([](std::int64_t step) { return 1 + step % 11; }, "1 to 11 leaves");
 }
 
+TEST(ExactTraining, is_equal_bit_for_bit_whatever_sums_the_gradients_and_however_ranks_stand_on_nodes) {
+  const auto world = Communicator::world();
+  TrainingCase given{two_block_model(), Reduction::exact, 6, [](std::int64_t step) { return 3 + step % 5; }};
+  const TrainingResult alone = train_alone(given);
+  int compared = 0;
+  for (const int local : {1, 2, 3, 4}) {
+    if (world.size() % local != 0) continue;
+    given.nodes.clear();
+    for (int r = 0; r < world.size(); ++r) given.nodes.push_back(r / local);
+    for (const char* reducer : {"auto", "mpi", "window"}) {
+      given.reducer = reducer;
+      expect_equal(train_together(given), alone, fmt::format("{}, {} ranks a node", reducer, local));
+      ++compared;
+    }
+  }
+  EXPECT_GE(compared, 3);
+}
+
 TEST(FastTraining, differs_from_exact_by_rounding_only) {
   const auto world = Communicator::world();
   TrainingCase given{two_block_model(), Reduction::fast, 20, [](std::int64_t) -> std::int64_t { return 7; }};
