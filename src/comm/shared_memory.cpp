@@ -24,8 +24,8 @@ constexpr const char* folder = "/dev/shm";  // where POSIX shared memory lives
 double mib(std::size_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0); }
 
 [[noreturn]] void refuse(std::size_t bytes, std::string_view purpose, std::string_view remedy, const std::string& found) {
-  fail(ErrorKind::launch, "{} needs {:.1f} MiB of shared memory on this node, {} {}; give the node more (container: --shm-size), or {}", purpose, mib(bytes),
-       folder, found, remedy);
+  fail(ErrorKind::launch, "shared memory for {}: {:.1f} MiB are needed on this node, {} {}; give the node more (container: --shm-size), or {}", purpose,
+       mib(bytes), folder, found, remedy);
 }
 
 // A file descriptor that closes itself.

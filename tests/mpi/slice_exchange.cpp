@@ -134,7 +134,7 @@ TEST(SharedMemory, that_does_not_fit_is_refused_by_all_ranks_with_its_size_and_t
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::launch);
     const std::string words = error.what();
-    EXPECT_NE(words.find("a test needs 1073741824.0 MiB"), std::string::npos) << words;
+    EXPECT_NE(words.find("for a test: 1073741824.0 MiB are needed"), std::string::npos) << words;
     EXPECT_NE(words.find("take less"), std::string::npos) << words;
   }
   const SharedMemory memory(world, 4096, "a test", "take less");
