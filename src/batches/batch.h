@@ -82,4 +82,8 @@ struct Batch {
 // Every floating tensor converted; for comparisons in double.
 [[nodiscard]] Batch to_type(const Batch& batch, at::ScalarType type);
 
+// The leaf where and in what a model computes: every tensor on `device`, floating inputs and cached hidden states in `type`. Labels are float32 whatever the
+// type: half precision does not hold the number of a class or a token. What is there already is shared, not copied. Blocks: until the copies are there.
+[[nodiscard]] Batch on_device(const Batch& host, at::Device device, at::ScalarType type);
+
 }  // namespace tributary

@@ -361,17 +361,4 @@ Batch Collator::collate(const std::vector<RowRef>& rows, const std::optional<Tra
   return batch;
 }
 
-Batch to_type(const Batch& batch, at::ScalarType type) {
-  Batch out = batch;
-  const auto convert = [&](at::Tensor& tensor) {
-    if (tensor.defined()) tensor = tensor.to(type);
-  };
-  for (SeriesTensors& series : out.series) {
-    for (at::Tensor* tensor : {&series.value, &series.observed, &series.delta}) convert(*tensor);
-  }
-  for (at::Tensor* tensor : {&out.static_value, &out.static_observed, &out.image}) convert(*tensor);
-  for (LabelTensors& labels : out.labels) convert(labels.value);
-  return out;
-}
-
 }  // namespace tributary

@@ -25,6 +25,11 @@ std::vector<WeightQueue::Gradient> WeightQueue::drain() {
   return gradients;
 }
 
+at::ScalarType TensorShape::scalar_type(at::ScalarType compute) const {
+  if (type == Type::wide) return at::kDouble;
+  return type == Type::single ? c10::promoteTypes(compute, at::kFloat) : compute;
+}
+
 Key BlockInput::draw_key(std::uint64_t draw) const {
   return derive_key(Draw::dropout, {context.seed, static_cast<std::uint64_t>(context.step), static_cast<std::uint64_t>(context.leaf),
                                     static_cast<std::uint64_t>(block), draw});

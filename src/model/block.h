@@ -45,10 +45,14 @@ struct LeafContext {
   std::int64_t leaf = 0;
   bool training = false;             // dropout on
   std::vector<double> label_counts;  // [tasks] global number of valid labels of the step: the denominators of the losses
+  double loss_scale = 1;             // backward begins with it, and every gradient has it as a factor: small ones are not lost in half precision
 };
 
+// A block computes where its parameters are and in their type. On the CPU float32 and float64 run on our own kernels; any other device or type on the
+// library's operators, without a wait for the device: what a block decides by values (sizes, windows, index maps) it reads from `host`.
 struct BlockInput {
-  const Batch& batch;
+  const Batch& batch;  // on the compute device, floating inputs in the compute type
+  const Batch& host;   // the same leaf in host memory; the same object where the batch is there already
   const LeafContext& context;
   std::vector<at::Tensor> taken;       // as BlockSpec::takes
   std::vector<at::Tensor> parameters;  // as BlockSpec::parameters
@@ -63,7 +67,9 @@ struct BlockInput {
 struct TensorShape {
   std::vector<std::int64_t> sizes;
   bool differentiable = true;  // false: the values depend on no parameter in this leaf, so no gradient comes back for them; true is never wrong
-  bool wide = false;           // double, whatever the model computes in
+  enum class Type { compute, single, wide };
+  Type type = Type::compute;  // single: float32, or what the model computes in where that is wider; wide: float64
+  [[nodiscard]] at::ScalarType scalar_type(at::ScalarType compute) const;
 };
 
 enum class BatchField { series, statics, notes, entities, image, labels };  // pairs: entities and labels
@@ -75,16 +81,16 @@ struct BlockSpec {
   std::vector<std::string> gives;
   std::vector<std::string> parameters;                                // names; a shared parameter stands in every block that uses it
   std::function<std::vector<at::Tensor>(const BlockInput&)> forward;  // as `gives`
-  // As `gives`; reads no more of the batch than `shape_reads`. May be left out where a pipeline never cuts behind the block.
+  // As `gives`; of the batch in host memory, no more of it than `shape_reads`. May be left out where a pipeline never cuts behind the block.
   std::function<std::vector<TensorShape>(const Batch&, const LeafContext&)> shapes = {};
   std::vector<BatchField> shape_reads = {};
 };
 
 // Names of tensors with a meaning for the engine and the trainer.
-inline constexpr const char* loss_name = "loss";            // scalar: sum over tasks of weight * loss sum / global count; backward starts here
+inline constexpr const char* loss_name = "loss";  // scalar, at least float32: sum over tasks of weight * loss sum / global count; backward starts here
 inline constexpr const char* loss_sums_name = "loss_sums";  // [tasks] double, detached: each task's loss sum over valid labels of the leaf
-// and for each task of the model "probability.<task>": [B, output_width], detached (regression: the prediction itself; relation: [pairs, classes];
-// masked_token: [M, 2], minus the logarithm of the true token's probability, and 1 where no other token is more probable, else 0)
+// and for each task of the model "probability.<task>": [B, output_width], at least float32, detached (regression: the prediction itself; relation: [pairs,
+// classes]; masked_token: [M, 2], minus the logarithm of the true token's probability, and 1 where no other token is more probable, else 0)
 [[nodiscard]] inline std::string probability_name(const Task& task) { return "probability." + task.name; }
 
 struct BlockList {

@@ -96,7 +96,7 @@ class EngineRun {
   [[nodiscard]] bool differentiable(std::size_t name, const TensorShape& told) const {
     return gradients_ && told.differentiable && engine_.wiring_.reached[name];
   }
-  [[nodiscard]] at::Tensor room(const TensorShape& told) const { return at::empty(told.sizes, at::TensorOptions().dtype(told.wide ? at::kDouble : type_)); }
+  [[nodiscard]] at::Tensor room(const TensorShape& told) const { return at::empty(told.sizes, at::TensorOptions().dtype(told.scalar_type(type_))); }
 
   void perform(const Op& op) {
     switch (op.kind) {

@@ -81,7 +81,7 @@ TensorShape LeafStage::shape_of(const BlockList& model, const Wiring& wiring, co
   const BlockSpec& block = model.blocks[giver];
   check(static_cast<bool>(block.shapes), "a pipeline is cut behind block '{}', which does not tell the shape of '{}'", block.name, wiring.names[name]);
   const auto place = std::find(wiring.blocks[giver].gives.begin(), wiring.blocks[giver].gives.end(), name) - wiring.blocks[giver].gives.begin();
-  return block.shapes(*leaf.batch, leaf.context).at(static_cast<std::size_t>(place));
+  return block.shapes(leaf.host_batch(), leaf.context).at(static_cast<std::size_t>(place));
 }
 
 LeafStage::LeafStage(const StageContext& stage, const Leaf& leaf, bool gradients)
@@ -96,8 +96,8 @@ void LeafStage::forward() {
 std::vector<at::Tensor> LeafStage::run_block(std::size_t block, BlockRun& run, bool recording) const {
   const c10::AutoGradMode mode(recording);
   const BlockSpec& spec = stage_.model.blocks[block];
-  auto outputs = spec.forward(
-      {*leaf_.batch, leaf_.context, run.inputs, stage_.parameters[block - stage_.layout.first], static_cast<int>(block), recording ? &run.weights : nullptr});
+  auto outputs = spec.forward({*leaf_.batch, leaf_.host_batch(), leaf_.context, run.inputs, stage_.parameters[block - stage_.layout.first],
+                               static_cast<int>(block), recording ? &run.weights : nullptr});
   check(outputs.size() == spec.gives.size(), "block '{}' gives {} tensors, its list names {}", spec.name, outputs.size(), spec.gives.size());
   for (std::size_t i = 0; i < outputs.size(); ++i) check(outputs[i].defined(), "block '{}' gives no tensor for '{}'", spec.name, spec.gives[i]);
   return outputs;
@@ -114,7 +114,7 @@ void LeafStage::forward_block(std::size_t block) {
   }
   const bool again = gradients_ && stage_.recompute[block];
   run.outputs = run_block(block, run, gradients_ && !again);
-  const auto shapes = spec.shapes ? std::optional(spec.shapes(*leaf_.batch, leaf_.context)) : std::nullopt;
+  const auto shapes = spec.shapes ? std::optional(spec.shapes(leaf_.host_batch(), leaf_.context)) : std::nullopt;
   check(shapes || !again, "block '{}' cannot be recomputed: it does not tell what it gives", spec.name);
   for (std::size_t i = 0; i < run.outputs.size(); ++i) {
     const at::Tensor& output = run.outputs[i];
@@ -160,7 +160,7 @@ void LeafStage::backward_block(std::size_t block) {
     const std::size_t name = wiring.gives[i];
     if (!run.outputs[i].requires_grad()) continue;
     at::Tensor gradient = std::exchange(name_gradients_[name], {});
-    if (name == stage_.wiring.loss) gradient = at::ones_like(run.outputs[i]);
+    if (name == stage_.wiring.loss) gradient = at::full_like(run.outputs[i], leaf_.context.loss_scale);
     if (!gradient.defined()) continue;
     outputs.push_back(run.outputs[i]);
     output_gradients.push_back(std::move(gradient));

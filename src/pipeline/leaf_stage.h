@@ -15,7 +15,9 @@ namespace tributary {
 
 struct Leaf {
   LeafContext context;
-  const Batch* batch = nullptr;
+  const Batch* batch = nullptr;  // on the compute device, floating inputs in the compute type
+  const Batch* host = nullptr;   // the same in host memory; null: the batch is there
+  [[nodiscard]] const Batch& host_batch() const { return host != nullptr ? *host : *batch; }
 };
 
 // The named tensors of a model as numbers, and who uses them. Pure in the model.

@@ -79,13 +79,15 @@ class Meter {
   double began_s_ = 0;
 };
 
-std::vector<std::int64_t> given_bytes(const BlockSpec& block, const std::vector<Leaf>& leaves) {
+std::vector<std::int64_t> given_bytes(const BlockSpec& block, const std::vector<Leaf>& leaves, at::ScalarType type) {
   std::vector<std::int64_t> bytes(block.gives.size(), 0);
   if (!block.shapes) return bytes;
   for (const Leaf& leaf : leaves) {
-    const std::vector<TensorShape> shapes = block.shapes(*leaf.batch, leaf.context);
-    for (std::size_t i = 0; i < shapes.size(); ++i)
-      bytes[i] += std::accumulate(shapes[i].sizes.begin(), shapes[i].sizes.end(), std::int64_t{shapes[i].wide ? 8 : 4}, std::multiplies<>());
+    const std::vector<TensorShape> shapes = block.shapes(leaf.host_batch(), leaf.context);
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+      const auto each = static_cast<std::int64_t>(c10::elementSize(shapes[i].scalar_type(type)));
+      bytes[i] += std::accumulate(shapes[i].sizes.begin(), shapes[i].sizes.end(), each, std::multiplies<>());
+    }
   }
   for (std::int64_t& sum : bytes) sum /= static_cast<std::int64_t>(leaves.size());
   return bytes;
@@ -131,7 +133,7 @@ std::vector<BlockCost> measure_blocks(const BlockList& model, const at::Tensor& 
       return median(values);
     };
     costs[b] = {middle(&BlockCost::forward_s), middle(&BlockCost::backward_input_s), middle(&BlockCost::backward_weight_s),
-                static_cast<std::int64_t>(middle(&BlockCost::activation_bytes)), given_bytes(model.blocks[b], leaves)};
+                static_cast<std::int64_t>(middle(&BlockCost::activation_bytes)), given_bytes(model.blocks[b], leaves, arena.scalar_type())};
   }
   return costs;
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "model/families/draft.h"
+#include "model/layers/device.h"
 
 namespace tributary {
 namespace {
@@ -59,7 +60,7 @@ void add_embeddings(BlockList& list, const TextConfig& text, std::int64_t vocabu
       fail(ErrorKind::configuration, "text.positions: expected at least the window length {}, found {}; lower data.window_tokens or raise text.positions",
            longest, text.positions);
     }
-    const at::Tensor tokens = token_mask(notes).view({-1}).nonzero().squeeze(1);  // flat positions of real tokens
+    const at::Tensor tokens = ops::moved_to(notes.window_ids, token_mask(in.host.notes).view({-1}).nonzero().squeeze(1));  // flat positions of real tokens
     at::Tensor sum = at::embedding(in.parameters[word], notes.window_ids.reshape({-1}).index_select(0, tokens));
     sum = sum + in.parameters[type].select(0, 0) + at::embedding(in.parameters[position], tokens.remainder(longest));
     return {mode.dropout(norm(sum, in), in, 0)};
@@ -72,7 +73,7 @@ struct SelfAttention {
 
   // hidden [tokens, d] -> the heads' contexts side by side, [tokens, d]
   [[nodiscard]] at::Tensor operator()(const at::Tensor& hidden, const BlockInput& in, const Mode& mode) const {
-    return ops::packed_attention(query(hidden, in), key(hidden, in), value(hidden, in), in.batch.notes.window_lengths, heads, mode.training ? mode.p : 0,
+    return ops::packed_attention(query(hidden, in), key(hidden, in), value(hidden, in), in.host.notes.window_lengths, heads, mode.training ? mode.p : 0,
                                  in.draw_key(0));
   }
 };

@@ -12,7 +12,7 @@ namespace tributary {
 // Adds the encoder's blocks; returns the name of the last hidden state. Parameters: `encoder.` and the stock BERT names.
 [[nodiscard]] std::string add_encoder(BlockList& list, const TextConfig& text, std::int64_t vocabulary_size);
 
-// Row in the packed hidden state of each window's first token. [W] -> [W], int64
+// Row in the packed hidden state of each window's first token. [W] -> [W], int64. This and packed_rows(): where the lengths are.
 [[nodiscard]] at::Tensor first_rows(const at::Tensor& window_lengths);
 
 // The embeddings of the vocabulary: what the embedding block and a tied decoder share, trained unless the settings freeze the embeddings.

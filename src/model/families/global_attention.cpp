@@ -27,10 +27,10 @@ FusedNames add_global_attention(BlockList& list, const ModelSettings& settings, 
   add_block(list, std::move(draft), [=](const BlockInput& in) -> std::vector<at::Tensor> {
     const FusedSequence sequence = input(in);
     const auto project = [&](const LinearLayer& layer) { return sequence.project(in.parameters[layer.weight], in.weights); };
-    const at::Tensor lengths = valid_positions(in.batch, layout).sum(1);
+    const at::Tensor lengths = valid_lengths(in.host, layout);
     const ops::AttentionInput given{project(q), project(k), with_context ? project(v) : at::Tensor(), lengths, heads};
     const ops::AttentionResult attended = ops::global_attention(given);
-    const at::Tensor weights = shown && !in.context.training ? ops::attention_weights(given) : at::empty({0}, lengths.options().dtype(given.q.dtype()));
+    const at::Tensor weights = shown && !in.context.training ? ops::attention_weights(given) : at::empty({0}, given.q.options().requires_grad(false));
     const at::Tensor& gate = attended.mass;  // a [B, T]; its mean over the valid positions is 1
     if (!with_context) return {gate, weights};
     const at::Tensor context = o(attended.context, in);

@@ -156,7 +156,7 @@ std::string add_lstm_layers(BlockList& list, const ModelSettings& settings, cons
       activation = add_dynamic_relu(draft, set, settings.lstm.width, settings.use.dynamic_relu);
     }
     add_block(list, std::move(draft), [=, dropout = settings.model.dropout](const BlockInput& in) -> std::vector<at::Tensor> {
-      const at::Tensor valid = valid_positions(in.batch, layout);
+      const at::Tensor valid = valid_positions(in, layout);
       const at::Tensor o = lstm(input(in, valid), in);
       const at::Tensor h = transform ? activation(o + transform(o, valid, in), in) : o;
       return {ops::dropout(h, dropout, in.draw_key(0), in.context.training)};
@@ -174,7 +174,7 @@ std::string add_temporal_attention(BlockList& list, const ModelSettings& setting
   const PoolingLayer pool = add_pooling(draft, "temporal", settings.lstm.width);
   add_block(list, std::move(draft), [=](const BlockInput& in) -> std::vector<at::Tensor> {
     const at::Tensor& h = in.taken[0];
-    const at::Tensor beta = ops::pooling_weights(h, valid_positions(in.batch, layout), pool.weights(in), in.weights);
+    const at::Tensor beta = ops::pooling_weights(h, valid_positions(in, layout), pool.weights(in), in.weights);
     return {h + at::bmm(beta.unsqueeze(1), h)};
   });
   return "temporal";

@@ -37,7 +37,7 @@ std::string add_branches(BlockList& list, const ModelSettings& settings, const S
   }
   const DynamicReluLayer activation = add_dynamic_relu(draft, set, cnn.filters, settings.use.dynamic_relu);
   add_block(list, std::move(draft), [=, windows = cnn.windows](const BlockInput& in) -> std::vector<at::Tensor> {
-    const at::Tensor valid = valid_positions(in.batch, layout);
+    const at::Tensor valid = valid_positions(in, layout);
     const at::Tensor z = input(in, valid);
     const at::Tensor own = valid.sum(1);  // n_b
     std::vector<at::Tensor> pooled;

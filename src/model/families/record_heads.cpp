@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "model/layers/device.h"
 #include "shards/task_kinds.h"
 
 namespace tributary {
@@ -105,10 +106,11 @@ struct RecordPooling {
 
   [[nodiscard]] at::Tensor operator()(const BlockInput& in) const {
     const FusedSequence sequence = input(in);
-    const at::Tensor valid = valid_positions(in.batch, layout);
+    const at::Tensor valid = valid_positions(in, layout);
     if (!attention) {
-      const at::Tensor ones = valid.to(sequence.positions.scalar_type());
-      return sequence.weighted_sum(ones / ones.sum(1, true).clamp_min(1));
+      const at::ScalarType type = sequence.positions.scalar_type();
+      const at::Tensor ones = valid.to(ops::accumulation_type(type));
+      return sequence.weighted_sum((ones / ones.sum(1, true).clamp_min(1)).to(type));
     }
     const ops::PoolingWeights weights = pool.weights(in);
     const at::Tensor hidden = (sequence.project(weights.w, in.weights) + weights.b).tanh();
@@ -170,13 +172,14 @@ void add_record_heads(BlockList& list, const ModelSettings& settings, const std:
     draft.spec.gives.push_back(probability_name(task));
   }
   draft.spec.shapes = [widths](const Batch& batch, const LeafContext&) {
-    std::vector<TensorShape> shapes{{{}}, {{static_cast<std::int64_t>(widths.size())}, false, true}};
-    for (const std::int64_t width : widths) shapes.push_back({{batch.rows(), width}, false});
+    using Type = TensorShape::Type;
+    std::vector<TensorShape> shapes{{{}, true, Type::single}, {{static_cast<std::int64_t>(widths.size())}, false, Type::wide}};
+    for (const std::int64_t width : widths) shapes.push_back({{batch.rows(), width}, false, Type::single});
     return shapes;
   };
   add_block(list, std::move(draft), [=, dropout = settings.model.dropout](const BlockInput& in) -> std::vector<at::Tensor> {
     const at::Tensor pooled = ops::dropout(pooling(in), dropout, in.draw_key(0), in.context.training);
-    at::Tensor loss = at::zeros({}, pooled.options().requires_grad(false));
+    at::Tensor loss = at::zeros({}, pooled.options().dtype(ops::accumulation_type(pooled.scalar_type())).requires_grad(false));
     std::vector<at::Tensor> sums, probability;
     for (std::size_t i = 0; i < heads.size(); ++i) {
       const at::Tensor logits = layers[i](pooled, in);

@@ -1,6 +1,7 @@
 #include "model/families/relation_head.h"
 
 #include "model/families/draft.h"
+#include "model/layers/device.h"
 
 namespace tributary {
 namespace {
@@ -27,14 +28,14 @@ std::string add_concepts(BlockList& list, const SequenceLayout& layout, const Fu
     const FusedSequence sequence = input(in);
     const MentionTensors& mentions = in.batch.mentions;
     const std::int64_t concepts = mentions.concept_record.size(0);
-    const at::Tensor with_concept = mentions.concept_number.ge(0).nonzero().squeeze(1);
+    const at::Tensor with_concept = ops::moved_to(sequence.positions, in.host.mentions.concept_number.ge(0).nonzero().squeeze(1));
     if (with_concept.size(0) == 0) return {at::zeros({concepts, width}, sequence.positions.options().requires_grad(false))};
     const auto own = [&](const at::Tensor& all) { return all.index_select(0, with_concept); };
     const at::Tensor record = own(mentions.record), number = own(mentions.concept_number);
-    const at::Tensor rows = at_places(sequence, record, record * sequence.positions.size(1) + own(mentions.token));
+    const at::Tensor rows = ops::at_least_single(at_places(sequence, record, record * sequence.positions.size(1) + own(mentions.token)));
     const at::Tensor sums = at::zeros({concepts, width}, rows.options().requires_grad(false)).index_add(0, number, rows);
-    const at::Tensor counts = at::zeros({concepts}, sums.options()).index_add_(0, number, at::ones({number.size(0)}, sums.options()));
-    return {sums / counts.clamp_min(1).unsqueeze(1)};
+    const at::Tensor counts = at::zeros({concepts}, number.options()).index_add_(0, number, at::ones_like(number));
+    return {(sums / counts.clamp_min(1).unsqueeze(1)).to(sequence.positions.scalar_type())};
   });
   return "relation.concepts";
 }
@@ -55,7 +56,8 @@ void add_relation_head(BlockList& list, const ModelSettings& settings, const Tas
   draft.spec.gives = {gives.loss, gives.loss_sums, probability_name(task)};
   draft.spec.shape_reads = {BatchField::notes, BatchField::entities, BatchField::labels};
   draft.spec.shapes = [number = head.task, width = task.output_width()](const Batch& batch, const LeafContext&) -> std::vector<TensorShape> {
-    return {{{}}, {{1}, false, true}, {{batch.pairs[number].head.size(0), width}, false}};
+    using Type = TensorShape::Type;
+    return {{{}, true, Type::single}, {{1}, false, Type::wide}, {{batch.pairs[number].head.size(0), width}, false, Type::single}};
   };
   draft.take(concepts);
   std::vector<LinearLayer> layers;

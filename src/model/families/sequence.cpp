@@ -8,6 +8,17 @@ namespace {
 
 enum PresenceColumn : std::int64_t { column_static = 0, column_series = 1, column_notes = 2 };  // of Batch::presence
 
+// places: positions() of the leaf
+at::Tensor valid_of(const Batch& batch, std::int64_t places, const SequenceLayout& layout) {
+  const auto prefixes = [&](const at::Tensor& lengths) { return at::arange(places, lengths.options()).lt(lengths.unsqueeze(1)); };
+  if (layout.mode == SequenceMode::tokens) return prefixes(batch.notes.record_tokens);
+  at::Tensor present = at::zeros({batch.rows()}, batch.presence.options());
+  if (layout.statics > 0) present = present.logical_or(batch.presence.select(1, column_static));
+  if (!layout.channels.empty()) present = present.logical_or(batch.presence.select(1, column_series));
+  if (layout.notes) present = present.logical_or(batch.presence.select(1, column_notes));
+  return prefixes(batch.steps).logical_and_(present.unsqueeze(1));
+}
+
 }  // namespace
 
 SequenceLayout sequence_layout(SequenceMode mode, const Schema& schema) {
@@ -26,9 +37,9 @@ std::vector<BatchField> fields_of_positions(const SequenceLayout& layout) {
   return {};  // every leaf knows its hours and what its records have
 }
 
-std::int64_t positions(const Batch& batch, const SequenceLayout& layout) {
-  if (layout.mode == SequenceMode::timeline) return layout.channels.empty() ? layout.steps : batch.series[0].value.size(1);
-  return batch.rows() == 0 ? 1 : std::max<std::int64_t>(1, batch.notes.record_tokens.max().item<std::int64_t>());
+std::int64_t positions(const Batch& host, const SequenceLayout& layout) {
+  if (layout.mode == SequenceMode::timeline) return layout.channels.empty() ? layout.steps : host.series[0].value.size(1);
+  return host.rows() == 0 ? 1 : std::max<std::int64_t>(1, host.notes.record_tokens.max().item<std::int64_t>());
 }
 
 void give_positions(BlockSpec& spec, const std::string& name, const SequenceLayout& layout, std::int64_t width) {
@@ -46,18 +57,12 @@ void give_records(BlockSpec& spec, const std::string& name, std::int64_t width) 
   spec.shapes = [width](const Batch& batch, const LeafContext&) -> std::vector<TensorShape> { return {{{batch.rows(), width}}}; };
 }
 
-at::Tensor valid_positions(const Batch& batch, const SequenceLayout& layout) {
-  const auto prefixes = [&](const at::Tensor& lengths) { return at::arange(positions(batch, layout), lengths.options()).lt(lengths.unsqueeze(1)); };
-  if (layout.mode == SequenceMode::tokens) return prefixes(batch.notes.record_tokens);
-  at::Tensor present = at::zeros({batch.rows()}, batch.presence.options());
-  if (layout.statics > 0) present = present.logical_or(batch.presence.select(1, column_static));
-  if (!layout.channels.empty()) present = present.logical_or(batch.presence.select(1, column_series));
-  if (layout.notes) present = present.logical_or(batch.presence.select(1, column_notes));
-  return prefixes(batch.steps).logical_and_(present.unsqueeze(1));
-}
+at::Tensor valid_positions(const BlockInput& in, const SequenceLayout& layout) { return valid_of(in.batch, positions(in.host, layout), layout); }
 
-at::Tensor note_hours(const Batch& batch, const SequenceLayout& layout) {
-  return valid_positions(batch, layout).logical_and(batch.presence.select(1, column_notes).unsqueeze(1));
+at::Tensor valid_lengths(const Batch& host, const SequenceLayout& layout) { return valid_of(host, positions(host, layout), layout).sum(1); }
+
+at::Tensor note_hours(const BlockInput& in, const SequenceLayout& layout) {
+  return valid_positions(in, layout).logical_and(in.batch.presence.select(1, column_notes).unsqueeze(1));
 }
 
 at::Tensor sensor_input(const Batch& batch, std::size_t group, const at::Tensor& valid) {

@@ -30,8 +30,8 @@ struct SequenceTensor {
 // What a block reads that asks for the positions.
 [[nodiscard]] std::vector<BatchField> fields_of_positions(const SequenceLayout& layout);
 
-// T of the leaf's tensors; at least 1 in tokens mode.
-[[nodiscard]] std::int64_t positions(const Batch& batch, const SequenceLayout& layout);
+// T of the leaf's tensors; at least 1 in tokens mode. `host`: the leaf in host memory.
+[[nodiscard]] std::int64_t positions(const Batch& host, const SequenceLayout& layout);
 
 // Lets the block give one tensor [B, T, width], or [B, T] with a width of 0.
 void give_positions(BlockSpec& spec, const std::string& name, const SequenceLayout& layout, std::int64_t width);
@@ -40,10 +40,13 @@ void give_positions(BlockSpec& spec, const std::string& name, const SequenceLayo
 void give_records(BlockSpec& spec, const std::string& name, std::int64_t width);
 
 // [B, T] bool: the record's own positions, a prefix. Timeline: none for a record without any modality of the timeline.
-[[nodiscard]] at::Tensor valid_positions(const Batch& batch, const SequenceLayout& layout);
+[[nodiscard]] at::Tensor valid_positions(const BlockInput& in, const SequenceLayout& layout);
+
+// [B] int64 in host memory: how many these are.
+[[nodiscard]] at::Tensor valid_lengths(const Batch& host, const SequenceLayout& layout);
 
 // [B, T] bool: valid hours of the records that have notes.
-[[nodiscard]] at::Tensor note_hours(const Batch& batch, const SequenceLayout& layout);
+[[nodiscard]] at::Tensor note_hours(const BlockInput& in, const SequenceLayout& layout);
 
 // z^g = [x ; m ; delta] of one group: [B, T, 3 C]; an absent series is one never measured (0, 0, 1); 0 where `valid` is false.
 [[nodiscard]] at::Tensor sensor_input(const Batch& batch, std::size_t group, const at::Tensor& valid);

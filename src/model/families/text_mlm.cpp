@@ -6,6 +6,7 @@
 #include "model/families/draft.h"
 #include "model/families/encoder.h"
 #include "model/families/record_heads.h"
+#include "model/layers/device.h"
 
 namespace tributary {
 namespace {
@@ -36,11 +37,11 @@ std::string add_transform(BlockList& list, const TextConfig& text, const std::st
   const LinearLayer dense = add_bert_linear(draft, "cls.predictions.transform.dense", text.width, text.width);
   const LayerNormLayer norm = add_layer_norm(draft, "cls.predictions.transform.LayerNorm", text.width, text.layer_norm_epsilon);
   add_block(list, std::move(draft), [=, width = text.width](const BlockInput& in) -> std::vector<at::Tensor> {
-    const NoteTensors& notes = in.batch.notes;
+    const NoteTensors& notes = in.host.notes;
     const at::Tensor& states = in.taken[0];
     if (notes.masked_position.size(0) == 0) return {at::zeros({0, width}, states.options().requires_grad(false))};
-    const at::Tensor rows = states.index_select(0, packed_rows(notes.window_lengths, notes.window_ids.size(1), notes.masked_position));
-    return {norm(ops::gelu(dense(rows, in)), in)};
+    const at::Tensor rows = packed_rows(notes.window_lengths, notes.window_ids.size(1), notes.masked_position);
+    return {norm(ops::gelu(dense(states.index_select(0, ops::moved_to(states, rows)), in)), in)};
   });
   return "mlm.transformed";
 }
@@ -58,9 +59,9 @@ void add_decoder(BlockList& list, const TextConfig& text, std::int64_t vocabular
   decoder.has_bias = true;
   add_block(list, std::move(draft), [=](const BlockInput& in) -> std::vector<at::Tensor> {
     const at::Tensor& x = in.taken[0];
-    const at::TensorOptions plain = x.options().requires_grad(false);
+    const at::TensorOptions plain = x.options().dtype(ops::accumulation_type(x.scalar_type())).requires_grad(false);
     if (x.size(0) == 0) return {at::zeros({}, plain), at::zeros({1}, plain.dtype(at::kDouble)), at::zeros({0, task.output_width()}, plain)};
-    const at::Tensor log_p = at::log_softmax(decoder(x, in), 1);  // [M, vocabulary]
+    const at::Tensor log_p = at::log_softmax(ops::at_least_single(decoder(x, in)), 1);  // [M, vocabulary]
     const at::Tensor own = log_p.gather(1, in.batch.labels[head.task].value.to(at::kLong)).squeeze(1);
     const at::Tensor sum = own.sum().neg(), told = own.detach(), best = log_p.detach().amax(1);
     return {sum * loss_factor(head, in.context), sum.detach().to(at::kDouble).view({1}), at::stack({told.neg(), told.ge(best).to(told.scalar_type())}, 1)};

@@ -1,3 +1,4 @@
+#include "model/layers/device.h"
 #include "model/layers/operators.h"
 #include "model/layers/recorded.h"
 #include "model/layers/vector_math.h"
@@ -46,7 +47,7 @@ struct Gelu : torch::autograd::Function<Gelu> {
 }  // namespace
 
 at::Tensor gelu(const at::Tensor& x) {
-  if (x.scalar_type() != at::kFloat) return at::gelu(x, "none");
+  if (!is_host_float(x)) return at::gelu(x, "none");
   const at::Tensor dense = x.contiguous();
   if (at::GradMode::is_enabled() && x.requires_grad()) return Gelu::apply(dense);
   at::Tensor y = at::empty_like(dense);

@@ -2,13 +2,15 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "model/layers/device.h"
 #include "model/layers/operators.h"
 #include "model/layers/recorded.h"
 
 namespace tributary::ops {
 namespace {
 
-constexpr std::int64_t most_scores = std::int64_t{1} << 20;  // of a chunk: score matrices of this size stay in the cache
+// Scores of a chunk: on the CPU matrices of this size stay in the cache, on a device they are what keeps all of it busy.
+std::int64_t most_scores(at::Device device) { return std::int64_t{1} << (device.is_cpu() ? 20 : 26); }
 
 // Records [row, row + rows) and queries [query, query + queries) of their first `length` positions.
 struct Chunk {
@@ -16,17 +18,17 @@ struct Chunk {
 };
 
 // Whole records side by side where they are short, a part of the queries of one record where it is long.
-std::vector<Chunk> chunks_of(const std::vector<std::int64_t>& lengths, std::int64_t heads) {
+std::vector<Chunk> chunks_of(const std::vector<std::int64_t>& lengths, std::int64_t heads, std::int64_t most) {
   std::vector<Chunk> chunks;
   const auto records = static_cast<std::int64_t>(lengths.size());
   for (std::int64_t row = 0; row < records;) {
     std::int64_t longest = lengths[static_cast<std::size_t>(row)], end = row + 1;
     for (; end < records; ++end) {
       const std::int64_t longer = std::max(longest, lengths[static_cast<std::size_t>(end)]);
-      if ((end + 1 - row) * heads * longer * longer > most_scores) break;
+      if ((end + 1 - row) * heads * longer * longer > most) break;
       longest = longer;
     }
-    const std::int64_t at_once = std::max<std::int64_t>(1, most_scores / std::max<std::int64_t>(1, (end - row) * heads * longest));
+    const std::int64_t at_once = std::max<std::int64_t>(1, most / std::max<std::int64_t>(1, (end - row) * heads * longest));
     for (std::int64_t query = 0; query < longest; query += at_once) chunks.push_back({row, end - row, longest, query, std::min(at_once, longest - query)});
     row = end;
   }
@@ -34,6 +36,7 @@ std::vector<Chunk> chunks_of(const std::vector<std::int64_t>& lengths, std::int6
 }
 
 struct Inputs : AttentionInput {
+  at::Tensor own_lengths;  // on the device
   std::vector<Chunk> chunks;
 
   [[nodiscard]] double scale() const { return 1.0 / std::sqrt(static_cast<double>(q.size(2) / heads)); }
@@ -46,29 +49,32 @@ struct Inputs : AttentionInput {
   // A of the chunk [rows, heads, queries, length]: softmax over the valid keys; rows of queries that are not valid are 0.
   [[nodiscard]] at::Tensor weights(const Chunk& chunk) const {
     const at::Tensor scores = at::matmul(queries(q, chunk) * scale(), keys(k, chunk).transpose(2, 3));
-    const at::Tensor own = lengths.narrow(0, chunk.row, chunk.rows).view({chunk.rows, 1, 1, 1});
-    const at::Tensor place = at::arange(chunk.length, lengths.options());
+    const at::Tensor own = own_lengths.narrow(0, chunk.row, chunk.rows).view({chunk.rows, 1, 1, 1});
+    const at::Tensor place = at::arange(chunk.length, own_lengths.options());
     const at::Tensor queried = place.narrow(0, chunk.query, chunk.queries).view({chunk.queries, 1});
     return masked_softmax(scores, place.lt(own).logical_and(queried.lt(own)));
   }
 };
 
 Inputs inputs_of(const AttentionInput& given) {
-  Inputs in{{given.q.contiguous(), given.k.contiguous(), given.v.defined() ? given.v.contiguous() : given.v, given.lengths.contiguous(), given.heads}, {}};
+  Inputs in{{given.q.contiguous(), given.k.contiguous(), given.v.defined() ? given.v.contiguous() : given.v, given.lengths.contiguous(), given.heads},
+            moved_to(given.q, given.lengths),
+            {}};
   const auto* lengths = in.lengths.const_data_ptr<std::int64_t>();
-  in.chunks = chunks_of({lengths, lengths + in.lengths.numel()}, in.heads);
+  in.chunks = chunks_of({lengths, lengths + in.lengths.numel()}, in.heads, most_scores(in.q.device()));
   return in;
 }
 
 AttentionResult forward_attention(const Inputs& in) {
   AttentionResult result;
-  result.mass = at::zeros({in.q.size(0), in.q.size(1)}, in.q.options().requires_grad(false));
+  at::Tensor mass = at::zeros({in.q.size(0), in.q.size(1)}, in.q.options().dtype(accumulation_type(in.q.scalar_type())).requires_grad(false));
   if (in.v.defined()) result.context = at::zeros(in.v.sizes(), in.v.options().requires_grad(false));
   for (const Chunk& chunk : in.chunks) {
     const at::Tensor a = in.weights(chunk);
-    result.mass.narrow(0, chunk.row, chunk.rows).narrow(1, 0, chunk.length).add_(a.sum({1, 2}), 1.0 / static_cast<double>(in.heads));
+    mass.narrow(0, chunk.row, chunk.rows).narrow(1, 0, chunk.length).add_(a.sum({1, 2}), 1.0 / static_cast<double>(in.heads));
     if (in.v.defined()) in.queries(result.context, chunk).copy_(at::matmul(a, in.keys(in.v, chunk)));
   }
+  result.mass = mass.to(in.q.scalar_type());
   return result;
 }
 
@@ -88,7 +94,9 @@ struct GlobalAttention : torch::autograd::Function<GlobalAttention> {
     const Inputs in = inputs_of({saved[0], saved[1], saved[2], saved[3], ctx->saved_data.at("heads").toInt()});
     const bool context = in.v.defined() && gradients[1].defined();
     const at::Tensor of_context = context ? gradients[1].contiguous() : at::Tensor();
-    at::Tensor dq = at::zeros_like(in.q), dk = at::zeros_like(in.k), dv = in.v.defined() ? at::zeros_like(in.v) : at::Tensor();
+    const at::ScalarType type = in.q.scalar_type();
+    const auto sums = [&](const at::Tensor& x) { return at::zeros(x.sizes(), x.options().dtype(accumulation_type(type))); };
+    at::Tensor dq = at::zeros_like(in.q), dk = sums(in.k), dv = in.v.defined() ? sums(in.v) : at::Tensor();
     for (const Chunk& chunk : in.chunks) {
       const at::Tensor a = in.weights(chunk);
       at::Tensor da;
@@ -106,7 +114,7 @@ struct GlobalAttention : torch::autograd::Function<GlobalAttention> {
       in.queries(dq, chunk).copy_(at::matmul(ds, in.keys(in.k, chunk)));
       in.keys(dk, chunk).add_(at::matmul(ds.transpose(2, 3), in.queries(in.q, chunk)));
     }
-    return {dq, dk, dv, {}, {}};
+    return {dq, dk.to(type), dv.defined() ? dv.to(type) : dv, {}, {}};
   }
 };
 

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "model/layers/device.h"
 #include "shards/task_kinds.h"
 
 namespace tributary {
@@ -73,7 +74,8 @@ LossKind loss_kind(const std::string& name, TaskKind task) {
                   : "use \"cross_entropy\"");
 }
 
-at::Tensor loss_sum(TaskKind task, const LossOptions& options, const at::Tensor& logits, const at::Tensor& value, const at::Tensor& valid) {
+at::Tensor loss_sum(TaskKind task, const LossOptions& options, const at::Tensor& given, const at::Tensor& value, const at::Tensor& valid) {
+  const at::Tensor logits = ops::at_least_single(given);
   check(logits.dim() == 2 && value.dim() == 2 && valid.dim() == 1 && value.size(0) == logits.size(0) && valid.size(0) == logits.size(0),
         "loss: logits of {} rows, labels of {}, {} valid bits", logits.size(0), value.size(0), valid.size(0));
   const at::Tensor rows = valid.unsqueeze(1);
@@ -90,7 +92,7 @@ at::Tensor loss_sum(TaskKind task, const LossOptions& options, const at::Tensor&
 }
 
 at::Tensor probabilities(TaskKind task, LossKind loss, const at::Tensor& logits) {
-  const at::Tensor z = logits.detach();
+  const at::Tensor z = ops::at_least_single(logits.detach());
   if (task == TaskKind::regression) return loss == LossKind::squared_log_error ? at::expm1(z) : z.clone();
   return is_one_class(task) ? at::softmax(z, 1) : at::sigmoid(z);
 }

@@ -1,4 +1,5 @@
-// Losses as sums over valid labels; the caller divides by the global count. Specification, paragraph 13.
+// Losses as sums over valid labels, float32 at least: logits in half precision are widened first; the caller divides by the global count. Specification,
+// paragraph 13.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -1,3 +1,5 @@
+#include "model/layers/device.h"
+#include "model/layers/library.h"
 #include "model/layers/lstm_cell.h"
 #include "model/layers/matmul.h"
 #include "model/layers/operators.h"
@@ -122,7 +124,7 @@ struct Lstm : torch::autograd::Function<Lstm> {
 at::Tensor lstm(const at::Tensor& x, const LstmWeights& w, WeightQueue* queue) {
   check(x.dim() == 3 && x.size(1) > 0 && x.size(2) == w.weight_ih.size(1) && w.weight_ih.size(0) == 4 * w.weight_hh.size(1),
         "lstm: input of {} dims and width {}, weights for {}", x.dim(), x.size(-1), w.weight_ih.size(1));
-  check(x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble, "lstm: neither float32 nor float64");
+  if (!is_host_float(x) && !is_host_double(x)) return library::lstm(x, w, queue);
   if (!recorded("lstm", queue, {x, w.weight_ih, w.weight_hh, w.bias_ih, w.bias_hh})) return output_of(run_forward(x, w));
   return Lstm::apply(x, w.weight_ih, w.weight_hh, w.bias_ih, w.bias_hh, Waiting(queue));
 }

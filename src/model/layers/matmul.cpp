@@ -1,9 +1,13 @@
 #include "model/layers/matmul.h"
 
 #include "base/error.h"
+#include "model/layers/device.h"
+#include "model/layers/library.h"
 #include "model/layers/matmul_kernel.h"
 
 namespace tributary::ops {
+
+at::Tensor library::product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) { return bias.defined() ? at::addmm(bias, a, b) : at::mm(a, b); }
 
 at::Tensor pack_columns(const at::Tensor& b) {
   const std::int64_t depth = b.size(0), columns = b.size(1), panels = (columns + panel_columns - 1) / panel_columns;
@@ -35,7 +39,7 @@ void multiply_packed(const at::Tensor& a, const at::Tensor& packed, const at::Te
 }
 
 at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
-  if (a.scalar_type() != at::kFloat) return bias.defined() ? at::addmm(bias, a, b) : at::mm(a, b);
+  if (!is_host_float(a)) return library::product(a, b, bias);
   at::Tensor c = at::empty({a.size(0), b.size(1)}, a.options().requires_grad(false));
   multiply_packed(a.stride(0) == 1 || a.stride(1) == 1 ? a : a.contiguous(), pack_columns(b), bias, c);
   return c;

@@ -14,7 +14,7 @@ namespace tributary::ops {
 // start: undefined for zeros, [N] for one row added to all, or c itself to accumulate.
 void multiply_packed(const at::Tensor& a, const at::Tensor& packed, const at::Tensor& start, const at::Tensor& c);
 
-// a [M, K] times b [K, N] (+ bias [N] when defined), any strides; float32 by the kernel above, float64 by the library.
+// a [M, K] times b [K, N] (+ bias [N] when defined), any strides; float32 in host memory by the kernel above, all else by the library.
 [[nodiscard]] at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias = {});
 
 }  // namespace tributary::ops

@@ -1,5 +1,5 @@
 // The operators whose weight gradient can wait, and those that PyTorch draws from a hidden generator: all as pure functions.
-// Shapes: B records, T positions, D features in, F features out, h recurrent width. float32 and float64.
+// Shapes: B records, T positions, D features in, F features out, h recurrent width. float32, float64, bfloat16 and float16, on any device (device.h).
 // Gradients of weights and biases go to `queue` (never null while gradients are recorded; it must outlive backward), under the very tensors given: pass
 // the block's parameters themselves, not what was computed from them. Everything else differentiates as usual, once.
 #pragma once
@@ -28,7 +28,7 @@ struct LstmWeights {
 // One unidirectional layer from a zero state: x [B, T, D] -> [B, T, h].
 [[nodiscard]] at::Tensor lstm(const at::Tensor& x, const LstmWeights& weights, WeightQueue* queue);
 
-// Zeroes elements with probability p and scales the rest by 1 / (1 - p); element i of the contiguous tensor is decided by draw i of the key.
+// Zeroes elements with probability p and scales the rest by 1 / (1 - p): those that keep_mask() names (keep_mask.h), in host memory element i by draw i.
 [[nodiscard]] at::Tensor dropout(const at::Tensor& x, double p, const Key& key, bool training);
 
 // f(x) = max(0, x - alpha(x)) of the dynamic ReLU (eq 15-22): s = mean over the last dim, u = tanh(s d1 + b1) [64], alpha = u D2^T + b2.
@@ -41,12 +41,15 @@ struct DynamicReluWeights {
 // Softmax over the last dim of `scores` where `mask` (bool, broadcastable) holds; 0 elsewhere; all 0 where nothing is valid. Finite gradients always.
 [[nodiscard]] at::Tensor masked_softmax(const at::Tensor& scores, const at::Tensor& mask);
 
-// x Phi(x), with erf; float32 by a vectorised fit (relative error of Phi 2.6e-7), float64 by the library. Element by element the same bits wherever it stands.
+// x Phi(x), with erf; float32 in host memory by a vectorised fit (relative error of Phi 2.6e-7), all else by the library. Element by element the same bits
+// wherever it stands.
 [[nodiscard]] at::Tensor gelu(const at::Tensor& x);
 
-// Self-attention inside each sequence of a packed batch: q, k, v [N, d], heads side by side; lengths [W] int64 with the sum N -> [N, d].
+// Self-attention inside each sequence of a packed batch: q, k, v [N, d], heads side by side; lengths [W] int64 in host memory with the sum N
+// -> [N, d].
 // softmax(q k^T / sqrt(d / heads)) v a head; each weight is dropped with probability p (rounded to 1/65536), keyed by (key, sequence, head, query, key).
-// No probabilities are kept for backward. Without dropout a sequence's bits depend on that sequence alone (float32).
+// float32 in host memory: no probabilities are kept for backward, and without dropout a sequence's bits depend on that sequence alone. Elsewhere and in half
+// precision: library.h.
 [[nodiscard]] at::Tensor packed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& lengths, std::int64_t heads,
                                           double p, const Key& key);
 
@@ -60,7 +63,7 @@ struct PoolingWeights {
 // chunks of bounded size, and again in backward, so memory does not grow with T^2.
 struct AttentionInput {
   at::Tensor q, k, v;  // [B, T, heads x width]; v may be undefined
-  at::Tensor lengths;  // [B] int64, at most T
+  at::Tensor lengths;  // [B] int64 in host memory, at most T
   std::int64_t heads = 0;
 };
 struct AttentionResult {

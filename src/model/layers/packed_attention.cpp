@@ -1,6 +1,8 @@
 #include <cmath>
 
 #include "model/layers/attention_kernel.h"
+#include "model/layers/device.h"
+#include "model/layers/library.h"
 #include "model/layers/operators.h"
 #include "model/layers/recorded.h"
 
@@ -123,8 +125,8 @@ at::Tensor packed_attention(const at::Tensor& q, const at::Tensor& k, const at::
   std::int64_t rows = 0;
   for (const std::int64_t length : setting.lengths) rows += length;
   check(rows == q.size(0), "packed_attention: sequences of {} tokens together in {} rows", rows, q.size(0));
-  if (q.scalar_type() == at::kDouble) return attend_double(setting, q, k, v);
-  check(q.scalar_type() == at::kFloat, "packed_attention: neither float32 nor float64");
+  if (is_host_double(q)) return attend_double(setting, q, k, v);
+  if (!is_host_float(q)) return library::packed_attention(q, k, v, lengths, heads, p, key);
   const bool wanted = at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
   const at::Tensor dense_q = q.contiguous(), dense_k = k.contiguous(), dense_v = v.contiguous();
   return wanted ? PackedAttention::apply(dense_q, dense_k, dense_v, setting) : forward_float(setting, dense_q, dense_k, dense_v).out;

@@ -99,7 +99,7 @@ TEST(BlockInput, keys_differ_by_step_leaf_block_and_draw) {
   const Batch batch;
   const auto key = [&](std::int64_t step, std::int64_t leaf, int block, std::uint64_t draw) {
     const LeafContext context{5, step, leaf, true, {}};
-    return BlockInput{batch, context, {}, {}, block, nullptr}.draw_key(draw);
+    return BlockInput{batch, batch, context, {}, {}, block, nullptr}.draw_key(draw);
   };
   EXPECT_EQ(key(1, 2, 3, 4), key(1, 2, 3, 4));
   EXPECT_FALSE(key(1, 2, 3, 4) == key(2, 1, 3, 4));
