@@ -43,6 +43,7 @@ void add_evaluate(CLI::App& root, const Session& session) {
   command->add_option("--pipeline", options->parallel.pipeline, "ranks that one copy of the model is cut over")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  command->add_option("--device", options->device, "what the blocks are computed on, in float32")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
   command->footer("Example:\n  mpirun -n 2 tributary evaluate --checkpoint runs/a/best --shards runs/shards --split test --out runs/a/test");
   command->callback([&session, options, split] {
     options->split = split_named(*split);

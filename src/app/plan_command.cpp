@@ -4,6 +4,7 @@
 #include "base/files.h"
 #include "comm/agree.h"
 #include "model/registry.h"
+#include "train/compute.h"
 #include "train/pipeline_plan.h"
 
 namespace tributary {
@@ -20,6 +21,8 @@ void run(const Session& session, const Options& options) {
   const LoadedSettings loaded = load_run_settings(session.world, options.path, options.overrides);
   const RunSettings& settings = loaded.settings;
   const DataSet data = open_data_set(session.world, settings.data.shards, verify_named(settings.data.verify));
+  const ProcessGrid ranks(session.world.split(0, session.world.rank()), {session.world.size(), 1});
+  const Compute compute = prepare_compute(settings, ranks);
   agreed(session.world, [&] {
     if (session.world.rank() != 0) return;
     const auto pipeline = static_cast<int>(settings.parallel.pipeline);
@@ -27,7 +30,7 @@ void run(const Session& session, const Options& options) {
     const GridShape grid = grid_shape(options.ranks > 0 ? options.ranks : alone, settings.parallel.data, pipeline);
     const BlockList model = build_model(settings.model, data.catalogue.schema, static_cast<std::int64_t>(data.catalogue.vocabulary.size()));
     const std::int64_t leaves = std::max<std::int64_t>(1, settings.train.global_batch / settings.train.micro_batch / grid.data);
-    const PlanQuestion question{settings, model, measure_run(settings, data), grid.data, leaves};
+    const PlanQuestion question{settings, model, measure_run(settings, compute, data), grid.data, leaves};
     const Partition partition = plan_partition(question);
     const Timeline timeline = plan_timeline(question, partition);
     fmt::print("{}", plan_report(question, partition, timeline));

@@ -19,6 +19,7 @@ void prepare_process() {
   set_environment_default("MKL_NUM_THREADS", "1");
   set_environment_default("MKL_DYNAMIC", "FALSE");
   set_environment_default("MKL_CBWR", "AUTO,STRICT");
+  set_environment_default("CUBLAS_WORKSPACE_CONFIG", ":4096:8");  // with which cuBLAS gives the same bits each time
   at::set_num_threads(1);
 }
 

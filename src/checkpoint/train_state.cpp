@@ -4,11 +4,14 @@
 #include <boost/archive/binary_oarchive.hpp>
 #include <boost/serialization/string.hpp>
 #include <boost/serialization/vector.hpp>
+#include <boost/serialization/version.hpp>
 #include <cstring>
 #include <sstream>
 
 #include "base/digest.h"
 #include "base/error.h"
+
+BOOST_CLASS_VERSION(tributary::TrainState, 1)  // 0: without a loss scale
 
 namespace tributary {
 
@@ -18,9 +21,10 @@ void serialize(Archive& archive, Validation& v, unsigned) {
 }
 
 template <class Archive>
-void serialize(Archive& archive, TrainState& s, unsigned) {
+void serialize(Archive& archive, TrainState& s, unsigned version) {
   archive& s.step& s.updates& s.seed& s.total_steps& s.skipped_in_row& s.skipped& s.has_best& s.best_value& s.best_step;
   archive& s.validations_without_improvement& s.validations& s.data_digest& s.settings_digest;
+  if (version > 0) archive& s.loss_scale& s.loss_scale_good_steps;
 }
 
 namespace {

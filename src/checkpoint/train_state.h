@@ -29,6 +29,8 @@ struct TrainState {
   std::vector<Validation> validations;
   std::string data_digest;      // content digest of the data set
   std::string settings_digest;  // of the settings that decide numbers
+  double loss_scale = 0;        // of the next step (LossScale); 0: the run has none
+  std::int64_t loss_scale_good_steps = 0;
   bool operator==(const TrainState&) const = default;
 };
 

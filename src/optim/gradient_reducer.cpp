@@ -1,6 +1,5 @@
 #include "optim/gradient_reducer.h"
 
-#include <span>
 #include <utility>
 
 #include "optim/host_exchange.h"
@@ -57,7 +56,7 @@ std::vector<GradientSink*> GradientReducer::start(const std::vector<std::int64_t
   return sinks;
 }
 
-ReducedGradient GradientReducer::reduce() {
+ReducedGradient GradientReducer::reduce(double loss_scale) {
   std::vector<std::vector<at::Tensor>> parts;
   for (std::size_t i = 0; i < own_.size(); ++i) {
     trees_[i].check_finished();
@@ -65,12 +64,8 @@ ReducedGradient GradientReducer::reduce() {
   }
   add_later_uses(holding_, layout_, parts);
   ReducedGradient gradient;
-  std::vector<std::span<const float>> slices;
-  for (std::vector<at::Tensor>& of_stage : parts) {
-    gradient.slices.push_back(std::move(of_stage.front()));
-    slices.emplace_back(gradient.slices.back().const_data_ptr<float>(), static_cast<std::size_t>(gradient.slices.back().numel()));
-  }
-  gradient.stats = measure_gradient(holding_.grid.world(), norm_, slices);
+  for (std::vector<at::Tensor>& of_stage : parts) gradient.slices.push_back(std::move(of_stage.front()));
+  gradient.stats = measure_gradient(holding_.grid.world(), norm_, gradient.slices, loss_scale);
   return gradient;
 }
 

@@ -18,7 +18,7 @@
 namespace tributary {
 
 struct ReducedGradient {
-  std::vector<at::Tensor> slices;  // of each own stage, valid until the next start()
+  std::vector<at::Tensor> slices;  // of each own stage, as large as reduce() was told; valid until the next start()
   GradientStats stats;
 };
 
@@ -34,7 +34,8 @@ class GradientReducer {
   // Begins a step: pipeline d owns leaves [bounds[d], bounds[d + 1]). Returns a sink for each own stage.
   [[nodiscard]] std::vector<GradientSink*> start(const std::vector<std::int64_t>& bounds);
 
-  [[nodiscard]] ReducedGradient reduce();
+  // loss_scale: the leaves' gradients are so many times too large (LeafContext); the slices stay so, the norm does not.
+  [[nodiscard]] ReducedGradient reduce(double loss_scale = 1);
 
   // parameters: as place_parameters(); adam: of each own stage.
   void update(const OptimConfig& config, const UpdateScale& scale, const ReducedGradient& gradient, std::vector<AdamState>& adam,

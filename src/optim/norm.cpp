@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 
 #include "base/error.h"
 
@@ -17,6 +18,13 @@ double sum_of_squares(const float* values) {
       lanes[lane] += value * value;
     }
   return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+// Halves are added elementwise: a library's own sum over a row goes in an order that depends on the number of rows.
+at::Tensor squares_by_halves(const at::Tensor& slice) {
+  at::Tensor sums = slice.view({-1, arena_block}).to(at::kDouble).square_();
+  for (std::int64_t width = arena_block / 2; width > 0; width /= 2) sums = sums.narrow(1, 0, width) + sums.narrow(1, width, width);
+  return sums.view({-1}).cpu();
 }
 
 }  // namespace
@@ -44,12 +52,23 @@ NormPlan plan_norm(const ModelLayout& layout, const std::vector<HeldSlices>& hel
   return plan;
 }
 
-GradientStats measure_gradient(const Communicator& comm, const NormPlan& plan, const std::vector<std::span<const float>>& slices) {
+at::Tensor block_squares(const at::Tensor& slice) {
+  if (!slice.device().is_cpu()) return squares_by_halves(slice);
+  at::Tensor sums = at::empty({slice.numel() / arena_block}, at::kDouble);
+  for (std::int64_t block = 0; block < sums.numel(); ++block)
+    sums.data_ptr<double>()[block] = sum_of_squares(slice.const_data_ptr<float>() + block * arena_block);
+  return sums;
+}
+
+GradientStats measure_gradient(const Communicator& comm, const NormPlan& plan, const std::vector<at::Tensor>& slices, double scale) {
   std::vector<double> gathered(plan.places.size()), sums(plan.places.size());
   const auto rank = static_cast<std::size_t>(comm.rank());
   auto next = static_cast<std::size_t>(plan.offsets[rank]);
-  for (const std::span<const float> slice : slices)
-    for (std::size_t begin = 0; begin < slice.size(); begin += arena_block) gathered[next++] = sum_of_squares(slice.data() + begin);
+  for (const at::Tensor& slice : slices) {
+    const at::Tensor own = block_squares(slice);
+    std::copy_n(own.const_data_ptr<double>(), own.numel(), gathered.begin() + static_cast<std::ptrdiff_t>(next));
+    next += static_cast<std::size_t>(own.numel());
+  }
   check(static_cast<std::int64_t>(next) == plan.offsets[rank] + plan.counts[rank], "slices of {} blocks, {} expected",
         static_cast<std::int64_t>(next) - plan.offsets[rank], plan.counts[rank]);
   comm.all_gather_in_place(std::span(gathered), plan.counts, plan.offsets);
@@ -60,7 +79,7 @@ GradientStats measure_gradient(const Communicator& comm, const NormPlan& plan, c
     total += sums[b];
     if (!std::isfinite(sums[b])) stats.bad_blocks.push_back(static_cast<std::int64_t>(b));  // squares of finite floats cannot overflow a double
   }
-  stats.norm = std::sqrt(total);
+  stats.norm = std::sqrt(total) / scale;
   stats.finite = stats.bad_blocks.empty();
   return stats;
 }

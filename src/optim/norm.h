@@ -1,8 +1,9 @@
 // The global gradient norm with the same bits on any grid of ranks, and whether all of it is finite.
 #pragma once
 
+#include <ATen/ATen.h>
+
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -31,9 +32,13 @@ struct GradientStats {
   std::vector<std::int64_t> bad_blocks;  // of ModelLayout::whole, with a value that is not finite, ascending
 };
 
-// Each arena block's sum of squares in double, all-gathered, added in the order of the whole model. `slices`: this rank's, stages ascending.
-// Collective: all ranks that the plan was made for.
-[[nodiscard]] GradientStats measure_gradient(const Communicator& comm, const NormPlan& plan, const std::vector<std::span<const float>>& slices);
+// [blocks] Each arena block's sum of squares, double, in host memory. A block's bits depend on its values alone, never on how many blocks stand beside it; they
+// are not the same on a GPU as on a CPU. slice: float, on any device.
+[[nodiscard]] at::Tensor block_squares(const at::Tensor& slice);
+
+// The blocks' sums all-gathered and added in the order of the whole model. `slices`: this rank's, stages ascending; of a gradient `scale` times as large as it
+// should be. Collective: all ranks that the plan was made for.
+[[nodiscard]] GradientStats measure_gradient(const Communicator& comm, const NormPlan& plan, const std::vector<at::Tensor>& slices, double scale = 1);
 
 // What gradients are multiplied with so that their norm is at most `clip_norm` (0: no limit); exactly 1 where nothing is clipped.
 [[nodiscard]] double clip_factor(double norm, double clip_norm);

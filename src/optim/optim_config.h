@@ -34,10 +34,21 @@ inline Section section_of(OptimConfig& c) {
 
 struct NumericsConfig {
   std::string reduction = "exact";
+  std::string precision = "fp32";
+  double loss_scale = 65536;
+  std::int64_t loss_scale_window = 2000;
 };
 
 inline Section section_of(NumericsConfig& c) {
-  return {"numerics", {{"reduction", &c.reduction, "exact: the same bits on any number of ranks; fast: order of sums left to the library", {"exact", "fast"}}}};
+  return {
+      "numerics",
+      {{"reduction", &c.reduction, "exact: the same bits on any number of ranks; fast: order of sums left to the library", {"exact", "fast"}},
+       {"precision",
+        &c.precision,
+        "what blocks compute in; weights to learn, sums of gradients and moments are float32 always. fp16: on GPUs alone",
+        {"fp32", "bf16", "fp16"}},
+       {"loss_scale", &c.loss_scale, "fp16: what the loss is multiplied with at first, a power of two; halved after an overflow, never below 1", {}, 1, 1.7e38},
+       {"loss_scale_window", &c.loss_scale_window, "fp16: steps without an overflow after which the loss scale is doubled", {}, 1, 1e15}}};
 }
 
 }  // namespace tributary

@@ -3,22 +3,14 @@
 #include <algorithm>
 #include <list>
 #include <map>
-#include <span>
 #include <tuple>
 #include <utility>
 
 #include "base/error.h"
 #include "comm/transfer.h"
+#include "pipeline/host_copy.h"
 
 namespace tributary {
-namespace {
-
-std::span<std::byte> bytes_of(const at::Tensor& tensor) {
-  return {static_cast<std::byte*>(tensor.data_ptr()), static_cast<std::size_t>(tensor.numel()) * tensor.element_size()};
-}
-
-}  // namespace
-
 Program alone(std::int64_t leaves) {
   Program program;
   for (const Action& action : sequential_schedule(leaves)) program.push_back({Op::Kind::compute, action});
@@ -44,6 +36,7 @@ class EngineRun {
     for (std::size_t i = 0; i < own_.size(); ++i) {
       const auto stage = static_cast<std::size_t>(own_[i]);
       type_ = parameters[i].scalar_type();
+      device_ = parameters[i].device();
       aliases_.push_back(engine.aliases(stage, parameters[i], gradients));
       contexts_.push_back({engine.model_, engine.wiring_, engine.layout_.stages[stage], aliases_.back(), engine.options_.recompute});
     }
@@ -60,7 +53,10 @@ class EngineRun {
     if (!holds_last()) return {};
     check(outputs_.size() == leaves_.size(), "the program put out {} of {} leaves", outputs_.size(), leaves_.size());
     std::vector<LeafOutput> outputs;
-    for (auto& [leaf, output] : outputs_) outputs.push_back(std::move(output));
+    for (auto& [leaf, output] : outputs_) {
+      for (at::Tensor& value : output.outputs) value = value.cpu();
+      outputs.push_back(std::move(output));
+    }
     return outputs;
   }
 
@@ -74,6 +70,10 @@ class EngineRun {
     at::Tensor value;
     Transfer transfer;
   };
+  struct Computed {
+    Batch batch;
+    Leaf leaf;
+  };
   using Place = std::pair<int, std::int64_t>;             // stage, leaf
   using Letter = std::tuple<Traffic, int, std::int64_t>;  // of a message: its traffic, the stage it comes from, the leaf
   static Letter letter(const Message& message) { return {message.traffic, message.from_stage, message.leaf}; }
@@ -86,9 +86,20 @@ class EngineRun {
     return static_cast<std::size_t>(found - own_.begin());
   }
   [[nodiscard]] const Leaf& leaf(std::int64_t n) const { return leaves_[static_cast<std::size_t>(n)]; }
+  // The leaf as blocks see it: beside the weights and in their type.
+  [[nodiscard]] const Leaf& computed(std::int64_t n) {
+    if (device_.is_cpu() && (type_ == at::kFloat || type_ == at::kDouble)) return leaf(n);
+    std::unique_ptr<Computed>& place = computed_[n];
+    if (!place) {
+      place = std::make_unique<Computed>(Computed{on_device(*leaf(n).batch, device_, type_), leaf(n)});
+      place->leaf.batch = &place->batch;
+      place->leaf.host = leaf(n).batch;
+    }
+    return place->leaf;
+  }
   [[nodiscard]] LeafStage& live(int stage, std::int64_t n) {
     std::unique_ptr<LeafStage>& place = live_[{stage, n}];
-    if (!place) place = std::make_unique<LeafStage>(contexts_[number(stage)], leaf(n), gradients_);
+    if (!place) place = std::make_unique<LeafStage>(contexts_[number(stage)], computed(n), gradients_);
     return *place;
   }
   [[nodiscard]] const std::vector<std::size_t>& crossing(int stage) const { return engine_.crossing_[static_cast<std::size_t>(stage)]; }
@@ -96,7 +107,7 @@ class EngineRun {
   [[nodiscard]] bool differentiable(std::size_t name, const TensorShape& told) const {
     return gradients_ && told.differentiable && engine_.wiring_.reached[name];
   }
-  [[nodiscard]] at::Tensor room(const TensorShape& told) const { return at::empty(told.sizes, at::TensorOptions().dtype(told.scalar_type(type_))); }
+  [[nodiscard]] at::Tensor room(const TensorShape& told) const { return host_room(told.sizes, told.scalar_type(type_), device_); }
 
   void perform(const Op& op) {
     switch (op.kind) {
@@ -140,6 +151,7 @@ class EngineRun {
     LeafStage& stage = live(message.to_stage, message.leaf);
     for (Received& one : waiting.mapped()) {
       one.transfer.wait();
+      one.value = one.value.to(device_);
       if (message.traffic == Traffic::forward)
         stage.put(one.name, {std::move(one.value), differentiable(one.name, shape(one.name, message.leaf))});
       else
@@ -179,7 +191,7 @@ class EngineRun {
       for (const std::size_t name : crossing(stage + 1)) live(stage + 1, n).put(name, run.get(name));
     } else {
       std::vector<at::Tensor>& values = leaving_[{Traffic::forward, stage, n}];
-      for (const std::size_t name : crossing(stage + 1)) values.push_back(run.get(name).value.contiguous());
+      for (const std::size_t name : crossing(stage + 1)) values.push_back(host_copy(run.get(name).value));
     }
     run.release_values();
     if (!gradients_) live_.erase({stage, n});
@@ -198,7 +210,7 @@ class EngineRun {
         if (here)
           live(stage - 1, n).put_gradient(name, std::move(gradient));
         else
-          values.push_back(gradient.contiguous());
+          values.push_back(host_copy(gradient));
       }
       if (!here) leaving_[{Traffic::gradient, stage, n}] = std::move(values);
     }
@@ -221,8 +233,10 @@ class EngineRun {
   bool gradients_;
   std::vector<int> own_;
   at::ScalarType type_ = at::kFloat;
+  at::Device device_ = at::kCPU;
   std::vector<std::vector<std::vector<at::Tensor>>> aliases_;  // [own stages]
   std::vector<StageContext> contexts_;
+  std::map<std::int64_t, std::unique_ptr<Computed>> computed_;
   std::map<Place, std::unique_ptr<LeafStage>> live_;
   std::map<Letter, std::vector<Received>> received_;   // asked for
   std::map<Letter, std::vector<at::Tensor>> leaving_;  // computed, not yet sent

@@ -44,10 +44,10 @@ class Engine {
   // Keeps references to model and layout. Throws: Error{internal} when the blocks do not fit together.
   Engine(const BlockList& model, const ModelLayout& layout, StagePlace place = {}, EngineOptions options = {});
 
-  // Forward and backward of `leaves` as the program says. `parameters`, `sinks`: of each own stage, ascending. Outputs are handed back where the last stage is,
-  // none elsewhere. Gradients of a named tensor with several consumers are added in descending block order. Deterministic in (parameters, leaf): nothing
-  // depends on the cut, the schedule or which other leaves this rank runs. Collective: all ranks of the pipeline, with programs of one schedule and the same
-  // leaves.
+  // Forward and backward of `leaves` as the program says. `parameters`, `sinks`: of each own stage, ascending. Blocks run where the parameters are and in their
+  // type; batches are given, and outputs handed back, in host memory. Outputs are handed back where the last stage is, none elsewhere. Gradients of a named
+  // tensor with several consumers are added in descending block order. Deterministic in (parameters, leaf): nothing depends on the cut, the schedule or which
+  // other leaves this rank runs. Collective: all ranks of the pipeline, with programs of one schedule and the same leaves.
   std::vector<LeafOutput> run(const Program& program, const std::vector<at::Tensor>& parameters, const std::vector<Leaf>& leaves,
                               const std::vector<GradientSink*>& sinks) const;
 

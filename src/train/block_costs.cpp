@@ -1,5 +1,6 @@
 #include "train/block_costs.h"
 
+#include <ATen/DeviceAccelerator.h>
 #include <malloc.h>
 
 #include <algorithm>
@@ -13,9 +14,15 @@
 namespace tributary {
 namespace {
 
-std::int64_t heap_bytes() {
+std::int64_t held_bytes(at::Device device) {
+  if (!device.is_cpu())
+    return at::accelerator::getDeviceStats(device.index()).allocated_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)].current;
   const struct mallinfo2 heap = ::mallinfo2();
   return static_cast<std::int64_t>(heap.uordblks + heap.hblkhd);
+}
+
+void finish_work(at::Device device) {
+  if (!device.is_cpu()) at::accelerator::synchronizeDevice(device.index());
 }
 
 struct Discard final : GradientSink {
@@ -46,14 +53,15 @@ double median(std::vector<double> values) {
 // Sums the time and the memory of every operation, from the moments at which they begin.
 class Meter {
  public:
-  Meter(const Program& program, std::size_t stages) : program_(program), costs_(stages) {}
+  Meter(const Program& program, std::size_t stages, at::Device device) : program_(program), device_(device), costs_(stages) {}
 
   void before_next() {
+    finish_work(device_);
     const double now = watch_.elapsed_s();
-    const std::int64_t heap = heap_bytes();
+    const std::int64_t heap = held_bytes(device_);
     if (next_ > 0) charge(program_[next_ - 1].action, now - began_s_, heap - heap_);
     ++next_;
-    heap_ = heap_bytes();
+    heap_ = held_bytes(device_);
     began_s_ = watch_.elapsed_s();
   }
   [[nodiscard]] std::vector<BlockCost> finish() {
@@ -72,6 +80,7 @@ class Meter {
     }
   }
   const Program& program_;
+  at::Device device_;
   std::vector<BlockCost> costs_;
   Stopwatch watch_;
   std::size_t next_ = 0;
@@ -119,7 +128,7 @@ std::vector<BlockCost> measure_blocks(const BlockList& model, const at::Tensor& 
   const Program program = leaf_by_leaf(blocks, leaves.size());
   std::vector<std::vector<BlockCost>> found;
   for (int round = 0; round <= rounds; ++round) {
-    Meter meter(program, blocks);
+    Meter meter(program, blocks, arena.device());
     const Engine engine(model, layout, {std::vector<int>(blocks, 0), 0}, {{}, [&](const Op&) { meter.before_next(); }});
     static_cast<void>(engine.run(program, parameters, leaves, sinks));
     if (round > 0) found.push_back(meter.finish());

@@ -160,22 +160,27 @@ std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Lo
   const Parallel parallel(grid, spread);
   RunSettings spread_settings = settings;
   spread_settings.parallel = spread;
-  const Cut cut = cut_for(world, log, spread_settings, data, grid.shape());
+  spread_settings.run.device = options.device;
+  spread_settings.run.share_gpu = options.share_gpu;
+  spread_settings.numerics.precision = "fp32";
+  const Compute compute = prepare_compute(spread_settings, grid);
+  const Cut cut = cut_for(world, log, spread_settings, compute, data, grid.shape());
   const auto made = agreed(world, [&] { return std::make_unique<Network>(settings.model, settings.data.window_tokens, data.catalogue, parallel, cut); });
   const Network& network = *made;
   std::vector<StageWish> wishes;
   for (const int stage : parallel.holding().own()) wishes.push_back({network.layout.stages[static_cast<std::size_t>(stage)].parameters});
   std::vector<at::Tensor> parameters;
-  for (LoadedTensors& loaded : load_tensors(world, head, network.layout.whole, wishes, false)) parameters.push_back(std::move(loaded.parameters));
+  for (LoadedTensors& loaded : load_tensors(world, head, network.layout.whole, wishes, false)) parameters.push_back(loaded.parameters.to(compute.device));
   const BatchPlan plan = agreed(world, [&] { return BatchPlan(data.index, network.schema.tasks, plan_options(settings, network.model)); });
   const FieldSelection fields = agreed(world, [&] {
     return fields_of(data.catalogue.schema, settings.data, parallel.fields(network.model, network.layout), network.model.marked_pairs.has_value());
   });
   const Collator collator = agreed(world, [&] { return make_collator(data, network.schema, settings.data, fields, network.model.marked_pairs); });
   const auto source = agreed(world, [&] { return make_source(data, fields); });
-  const auto machines = gather_machines(world);
+  const auto machines = gather_machines(world, compute.gpu);
   const auto cache = open_note_cache(
-      world, log, {settings, data, network, parallel.whole_arena(network.layout, parameters), bits_depend_on(machines.front()), [&] { watchdog.alive(); }},
+      world, log,
+      {settings, data, network, compute, parallel.whole_arena(network.layout, parameters), bits_depend_on(machines.front()), [&] { watchdog.alive(); }},
       CacheBuild::nothing);
   const EvaluationTools tools{parallel, data, plan, *source, collator, network, settings.model.heads.weight, watchdog, fields.tokens ? cache.get() : nullptr};
 

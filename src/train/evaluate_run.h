@@ -20,6 +20,8 @@ struct EvaluateOptions {
   std::optional<Split> split;  // none: all
   std::string out;             // directory for metrics.json and predictions.csv
   ParallelConfig parallel = {};
+  std::string device = "cpu";  // as run.device; computed in float32, whatever the training computed in
+  bool share_gpu = false;      // as run.share_gpu
 };
 
 // Thresholds of relation tasks by name, as the last validation before the checkpoint chose them.

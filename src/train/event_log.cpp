@@ -30,6 +30,7 @@ std::string to_json_line(const StepRecord& r, const std::vector<std::string>& ta
                                  {"seconds", r.seconds},
                                  {"input_wait_s", r.input_wait_s},
                                  {"efficiency", r.efficiency}};
+  if (r.loss_scale != 1) line["loss_scale"] = r.loss_scale;
   if (!r.applied) line["not_finite_in"] = r.bad_part;
   return line.dump();
 }

@@ -51,10 +51,10 @@ std::string key_of(const NoteCacheInputs& in) {
   const Catalogue& catalogue = in.data.catalogue;
   const std::optional<std::size_t>& pairs = in.network.model.marked_pairs;
   const std::string marked = pairs ? fmt::format("task {} marked {}\n", *pairs, fmt::join(marker_tokens(), " ")) : "";
-  return sha256_hex(fmt::format("{} 1\n{}encoder {}\ndata {}\ntokenizer {}\nwindows {} {}\nnotes {} {}\nfloat32\n{}\n", name_of(in.network.model), marked,
+  return sha256_hex(fmt::format("{} 1\n{}encoder {}\ndata {}\ntokenizer {}\nwindows {} {}\nnotes {} {}\n{}\n{}\n", name_of(in.network.model), marked,
                                 encoder_digest(in.settings.model.text, in.network.layout.whole, in.parameters), catalogue.content_digest,
                                 catalogue.tokenizer_digest, data.window_tokens, data.window_stride, data.notes_per_record, data.tokens_per_note,
-                                in.computed_with))
+                                in.compute.type == at::kFloat ? "float32" : at::toString(in.compute.type), in.computed_with))
       .substr(0, 32);
 }
 
@@ -71,6 +71,7 @@ class NoteEncoder {
         source_(make_source(in.data, fields_of_sequences(in.network.model))),
         collator_(make_collator(in.data, in.data.catalogue.schema, in.settings.data, fields_of_sequences(in.network.model), in.network.model.marked_pairs)) {
     copy_parameters(in.network.layout.whole, in.parameters, layout_.whole, parameters_);
+    parameters_ = parameters_.to(in.compute.device, in.compute.type);
   }
 
   [[nodiscard]] NoteSegment encode(const SegmentName& name) const {
@@ -127,7 +128,7 @@ class NoteEncoder {
     check(hidden.size(0) == batch.notes.window_lengths.sum().item<std::int64_t>(), "NoteEncoder: {} tokens came back", hidden.size(0));
     if (in_.alive) in_.alive();  // a segment of pairs may take minutes
     if (pairs_) hidden = hidden.index_select(0, first_rows(batch.notes.window_lengths));
-    hidden = hidden.contiguous();
+    hidden = hidden.to(at::kFloat).contiguous();
     segment.values.insert(segment.values.end(), hidden.const_data_ptr<float>(), hidden.const_data_ptr<float>() + hidden.numel());
   }
 

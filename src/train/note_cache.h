@@ -1,6 +1,7 @@
 // text.cache: every note encoded once by a frozen encoder and kept in files, so that training reads embeddings in place of running the encoder. A model that
 // reads marked pairs has there, of each candidate pair of each record, the hidden state of its sequence's [CLS].
-// A sequence's hidden state depends on that sequence alone, bit for bit, whatever it is packed with; so what is read equals what would be computed.
+// On a CPU in float32 a sequence's hidden state depends on that sequence alone, bit for bit, whatever it is packed with; so what is read equals what would be
+// computed. On a GPU and in half precision it equals it up to rounding.
 //
 // <text.cache>/<key>/part-00000-segment-000000: the hidden states of the rows of one chunk of a part. The key is a digest over all that decides the values:
 // encoder, data, tokenizer, windows or markers, precision, instruction set. A segment appears under its name whole, so a build that was cut off goes on.
@@ -15,6 +16,7 @@
 #include "base/log.h"
 #include "batches/hidden_source.h"
 #include "comm/communicator.h"
+#include "train/compute.h"
 #include "train/data_set.h"
 #include "train/network.h"
 #include "train/run_settings.h"
@@ -25,7 +27,8 @@ struct NoteCacheInputs {
   const RunSettings& settings;
   const DataSet& data;
   const Network& network;
-  at::Tensor parameters;        // the arena of the whole model
+  Compute compute;              // of the encoder
+  at::Tensor parameters;        // the arena of the whole model, in host memory
   std::string computed_with;    // library and processor, on which the bits depend
   std::function<void()> alive;  // called after each segment and each pack of it
 };

@@ -40,13 +40,13 @@ Program Parallel::evaluation(std::int64_t leaves) const {
 }
 
 at::Tensor Parallel::whole_arena(const ModelLayout& layout, const std::vector<at::Tensor>& parameters) const {
-  if (layout.stages.size() == 1) return parameters.front();
+  if (layout.stages.size() == 1) return parameters.front().cpu();
   const std::vector<int> own = holding_.own();
   const at::Tensor whole = make_arena(layout.whole, at::kFloat);
   for (std::size_t s = 0; s < layout.stages.size(); ++s) {
     const ParameterLayout& stage = layout.stages[s].parameters;
     const auto here = std::find(own.begin(), own.end(), static_cast<int>(s));
-    const at::Tensor arena = here == own.end() ? make_arena(stage, at::kFloat) : parameters[static_cast<std::size_t>(here - own.begin())];
+    const at::Tensor arena = here == own.end() ? make_arena(stage, at::kFloat) : parameters[static_cast<std::size_t>(here - own.begin())].cpu();
     grid().pipeline().broadcast(std::as_writable_bytes(std::span(arena.data_ptr<float>(), static_cast<std::size_t>(arena.numel()))), holding_.rank_of_stage[s]);
     for (std::size_t e = 0; e < stage.entries.size(); ++e)
       if (!stage.entries[e].borrowed) view_of(layout.whole, whole, layout.whole.find(stage.entries[e].spec.name)).copy_(view_of(stage, arena, e));

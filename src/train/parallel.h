@@ -41,7 +41,7 @@ class Parallel {
   // What a block of this rank's stages reads, or tells the shape of what travels into or out of them by.
   [[nodiscard]] std::vector<BatchField> fields(const BlockList& model, const ModelLayout& layout) const;
 
-  // The arena of the whole model, from what the ranks of this pipeline hold. Collective: all ranks of the pipeline.
+  // The arena of the whole model in host memory, from what the ranks of this pipeline hold. Collective: all ranks of the pipeline.
   [[nodiscard]] at::Tensor whole_arena(const ModelLayout& layout, const std::vector<at::Tensor>& parameters) const;
 
   // From the rank of this pipeline that holds the last stage to all. Collective: all ranks of the pipeline.

@@ -61,7 +61,7 @@ std::string mebibytes(std::int64_t bytes) { return fmt::format("{:.1f}", static_
 
 }  // namespace
 
-std::vector<BlockCost> measure_run(const RunSettings& settings, const DataSet& data) {
+std::vector<BlockCost> measure_run(const RunSettings& settings, const Compute& compute, const DataSet& data) {
   const Schema schema = schema_of_model(settings.model, data.catalogue.schema);
   const BlockList model = build_model(settings.model, data.catalogue.schema, static_cast<std::int64_t>(data.catalogue.vocabulary.size()));
   const BatchPlan plan(data.index, schema.tasks, plan_options(settings, model));
@@ -79,16 +79,16 @@ std::vector<BlockCost> measure_run(const RunSettings& settings, const DataSet& d
   const ParameterLayout layout = make_layout(model.parameters);
   const at::Tensor arena = make_arena(layout, at::kFloat);
   initialise(layout, arena, static_cast<std::uint64_t>(settings.train.seed));
-  return measure_blocks(model, arena, leaves);
+  return measure_blocks(model, arena.to(compute.device, compute.type), leaves);
 }
 
-Cut cut_for(const Communicator& world, const Log& log, const RunSettings& settings, const DataSet& data, const GridShape& grid) {
+Cut cut_for(const Communicator& world, const Log& log, const RunSettings& settings, const Compute& compute, const DataSet& data, const GridShape& grid) {
   if (pipeline_shape(settings.parallel).pipeline.stages() == 1) return {0};
   const BlockList model =
       agreed(world, [&] { return build_model(settings.model, data.catalogue.schema, static_cast<std::int64_t>(data.catalogue.vocabulary.size())); });
   const bool given = !settings.parallel.partition.empty();
   std::vector<BlockCost> costs =
-      agreed(world, [&] { return world.rank() == 0 && !given ? measure_run(settings, data) : std::vector<BlockCost>(model.blocks.size()); });
+      agreed(world, [&] { return world.rank() == 0 && !given ? measure_run(settings, compute, data) : std::vector<BlockCost>(model.blocks.size()); });
   for (std::size_t b = 0; b < costs.size(); ++b) {
     BlockCost& cost = costs[b];
     cost.gives_bytes.resize(model.blocks[b].gives.size());

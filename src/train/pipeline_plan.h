@@ -9,6 +9,7 @@
 #include "schedule/partition.h"
 #include "schedule/timeline.h"
 #include "train/block_costs.h"
+#include "train/compute.h"
 #include "train/data_set.h"
 #include "train/parallel.h"
 #include "train/run_settings.h"
@@ -16,7 +17,7 @@
 namespace tributary {
 
 // The blocks' costs on the first leaves of a run, measured on this rank. No communication. Throws: Error{data, io, missing}.
-[[nodiscard]] std::vector<BlockCost> measure_run(const RunSettings& settings, const DataSet& data);
+[[nodiscard]] std::vector<BlockCost> measure_run(const RunSettings& settings, const Compute& compute, const DataSet& data);
 
 struct PlanQuestion {
   const RunSettings& settings;
@@ -28,7 +29,8 @@ struct PlanQuestion {
 
 // The cut of a run: that given by parallel.partition, or the best one for costs that rank 0 measures and tells the others; without pipeline the model in one
 // piece. Collective: all ranks. Throws on all ranks together: as measure_run() and plan_partition().
-[[nodiscard]] Cut cut_for(const Communicator& world, const Log& log, const RunSettings& settings, const DataSet& data, const GridShape& grid);
+[[nodiscard]] Cut cut_for(const Communicator& world, const Log& log, const RunSettings& settings, const Compute& compute, const DataSet& data,
+                          const GridShape& grid);
 
 // The given cut (parallel.partition), or the best one for the costs. Throws: Error{configuration}; Error{launch} where the memory does not do.
 [[nodiscard]] Partition plan_partition(const PlanQuestion& question);

@@ -29,34 +29,35 @@ nlohmann::ordered_json former_starts(const std::filesystem::path& path, std::int
 
 }  // namespace
 
-std::vector<RankMachine> gather_machines(const Communicator& comm) {
+std::vector<RankMachine> gather_machines(const Communicator& comm, const std::string& gpu) {
   const Versions own = collect_versions();
-  const nlohmann::json mine = {host_name(), nlohmann::json::parse(to_json(own))};
+  const nlohmann::json mine = {host_name(), gpu, nlohmann::json::parse(to_json(own))};
   std::vector<RankMachine> machines;
   for (const std::string& text : comm.all_gather(mine.dump())) {
     const auto told = nlohmann::json::parse(text);
-    machines.push_back({told[0], versions_from_json(told[1].dump())});
+    machines.push_back({told[0], told[1], versions_from_json(told[2].dump())});
   }
   return machines;
 }
 
 void require_equal_machines(const std::vector<RankMachine>& machines, Reduction reduction) {
   if (reduction != Reduction::exact) return;
-  const Versions& first = machines.front().versions;
+  const auto computes_with = [](const RankMachine& machine) {
+    return fmt::format("LibTorch {} on {}", machine.versions.libtorch, machine.gpu.empty() ? machine.versions.processor : machine.gpu);
+  };
   for (std::size_t r = 1; r < machines.size(); ++r) {
-    const Versions& other = machines[r].versions;
-    if (other.processor == first.processor && other.libtorch == first.libtorch) continue;
-    throw Error(
-        ErrorKind::launch,
-        fmt::format("numerics.reduction = \"exact\" needs equal machines: rank 0 ({}) has LibTorch {} on {}, rank {} ({}) has LibTorch {} on {}. Start the "
-                    "ranks on equal nodes, set ATEN_CPU_CAPABILITY=default on all of them, or set numerics.reduction = \"fast\"",
-                    machines.front().host, first.libtorch, first.processor, r, machines[r].host, other.libtorch, other.processor))
+    if (computes_with(machines[r]) == computes_with(machines.front())) continue;
+    throw Error(ErrorKind::launch, fmt::format("numerics.reduction = \"exact\" needs equal machines: rank 0 ({}) has {}, rank {} ({}) has {}. Start the "
+                                               "ranks on equal nodes, set ATEN_CPU_CAPABILITY=default on all of them, or set numerics.reduction = \"fast\"",
+                                               machines.front().host, computes_with(machines.front()), r, machines[r].host, computes_with(machines[r])))
         .mark_shared();
   }
 }
 
 std::string bits_depend_on(const RankMachine& machine) {
-  return nlohmann::ordered_json{{"libtorch", machine.versions.libtorch}, {"processor", machine.versions.processor}}.dump();
+  nlohmann::ordered_json facts = {{"libtorch", machine.versions.libtorch}, {"processor", machine.versions.processor}};
+  if (!machine.gpu.empty()) facts["gpu"] = machine.gpu;
+  return facts.dump();
 }
 
 void write_run_record(const std::filesystem::path& path, const RunFacts& facts, const std::vector<RankMachine>& machines) {
@@ -77,6 +78,8 @@ void write_run_record(const std::filesystem::path& path, const RunFacts& facts, 
                                          {"total_steps", facts.total_steps},
                                          {"versions", nlohmann::ordered_json::parse(to_json(machines.front().versions))},
                                          {"processor", machines.front().versions.processor},
+                                         {"gpu", machines.front().gpu.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(machines.front().gpu)},
+                                         {"precision", settings["numerics"]["precision"]},
                                          {"reduction", settings["numerics"]["reduction"]},
                                          {"starts", starts}};
   write_file(path, record.dump(2) + "\n");

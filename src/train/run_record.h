@@ -16,13 +16,14 @@ namespace tributary {
 
 struct RankMachine {
   std::string host;
+  std::string gpu;  // that the rank computes on; empty: its processor
   Versions versions;
 };
 
 // What every rank runs on, in rank order, on every rank. Collective: all ranks.
-[[nodiscard]] std::vector<RankMachine> gather_machines(const Communicator& comm);
+[[nodiscard]] std::vector<RankMachine> gather_machines(const Communicator& comm, const std::string& gpu = {});
 
-// Throws: Error{launch}, on all ranks together, when exact reduction would mix processors or LibTorch versions: which ranks differ, and what to do.
+// Throws: Error{launch}, on all ranks together, when exact reduction would mix processors, GPUs or LibTorch versions: which ranks differ, and what to do.
 void require_equal_machines(const std::vector<RankMachine>& machines, Reduction reduction);
 
 // What the bits of a run depend on beside its settings and its data, as JSON: library and processor.

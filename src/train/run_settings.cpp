@@ -13,8 +13,8 @@
 #include "batches/batch_plan.h"
 #include "batches/collator.h"
 #include "comm/agree.h"
-#include "comm/gpu.h"
 #include "model/registry.h"
+#include "optim/loss_scale.h"
 #include "train/parallel.h"
 #include "train/pretrained.h"
 
@@ -90,6 +90,9 @@ void validate(const RunSettings& s) {
   demand(s.parallel.data == "auto" || is_count(s.parallel.data),
          fmt::format("parallel.data: expected \"auto\" or a number of copies of the model, found \"{}\"", s.parallel.data));
   collect([&] { static_cast<void>(pipeline_shape(s.parallel)); });
+  collect([&] { check_settings(s.numerics); });
+  demand(s.numerics.precision != "fp16" || s.run.device == "cuda",
+         "numerics.precision = \"fp16\" needs run.device = \"cuda\"; on a CPU take \"fp32\", or \"bf16\" where the processor has it");
   try {
     static_cast<void>(duration_s(s.run.max_time));
   } catch (const Error& fault) {
@@ -126,7 +129,6 @@ LoadedSettings load_run_settings(const Communicator& comm, const std::string& pa
   return agreed(comm, [&] {
     LoadedSettings loaded = parse_run_settings(text, path, overrides, encoder);
     check_ranks(loaded.settings.run, comm.size());
-    if (loaded.settings.run.device == "cuda") require_gpu(gpu_support());
     return loaded;
   });
 }

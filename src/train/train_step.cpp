@@ -5,8 +5,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "comm/agree.h"
+#include "optim/loss_scale.h"
 #include "optim/lr_schedule.h"
 #include "shards/task_kinds.h"
+#include "train/compute.h"
 #include "train/evaluator.h"
 #include "train/leaf_bounds.h"
 
@@ -59,10 +61,12 @@ GlobalCounts sum_counts(const StepTools& tools, const OwnInput& own, bool stop_w
   return counts;
 }
 
-std::vector<Leaf> leaves_of(const StepTools& tools, const StepBatches& step, const GlobalCounts& counts) {
+LossScale loss_scale_of(const TrainState& state) { return state.loss_scale > 0 ? LossScale{state.loss_scale, state.loss_scale_good_steps} : LossScale{}; }
+
+std::vector<Leaf> leaves_of(const StepTools& tools, const StepBatches& step, const GlobalCounts& counts, double loss_scale) {
   std::vector<Leaf> leaves;
   for (std::size_t i = 0; i < step.batches.size(); ++i)
-    leaves.push_back({{tools.seed, step.plan.step, step.range.first + static_cast<std::int64_t>(i), true, counts.labels}, &step.batches[i]});
+    leaves.push_back({{tools.seed, step.plan.step, step.range.first + static_cast<std::int64_t>(i), true, counts.labels, loss_scale}, &step.batches[i]});
   return leaves;
 }
 
@@ -90,18 +94,25 @@ std::vector<std::optional<double>> mean_losses(const StepTools& tools, const std
 
 void apply(const StepTools& tools, Training& run, const ReducedGradient& gradient, StepRecord& record) {
   const GradientStats& stats = gradient.stats;
+  const LossScale scale = loss_scale_of(run.state);
   record.gradient_norm = stats.norm;
   record.learning_rate = learning_rate(tools.optim, run.state.step, tools.total_steps);
   record.applied = stats.finite;
   if (stats.finite) {
     tools.watchdog.progress("update and gather parameters", run.state.step);
-    tools.reducer.update(tools.optim, {record.learning_rate, clip_factor(stats.norm, tools.optim.clip_norm)}, gradient, run.adam, run.parameters);
+    tools.reducer.update(tools.optim, {record.learning_rate, clip_factor(stats.norm, tools.optim.clip_norm) / scale.scale}, gradient, run.adam, run.parameters);
     run.state.updates = run.adam.front().updates;
   } else {
     record.bad_part = first_bad_part(tools.network.model, tools.network.layout.whole, stats.bad_blocks);
   }
-  run.state.skipped_in_row = stats.finite ? 0 : run.state.skipped_in_row + 1;
+  // What a smaller loss scale may cure is no step towards giving up.
+  run.state.skipped_in_row = stats.finite ? 0 : run.state.skipped_in_row + (may_back_off(scale) ? 0 : 1);
   run.state.skipped += stats.finite ? 0 : 1;
+  if (has_loss_scale(tools.numerics)) {
+    const LossScale next = next_loss_scale(scale, stats.finite, tools.numerics);
+    run.state.loss_scale = next.scale;
+    run.state.loss_scale_good_steps = next.good_steps;
+  }
   ++run.state.step;
 }
 
@@ -131,11 +142,13 @@ StepRecord train_step(const StepTools& tools, Training& run, const News& news, P
   const Stopwatch busy;
   const std::vector<std::int64_t> bounds = leaf_bounds(step.plan.leaves, tools.parallel.grid().shape().data);
   const std::vector<GradientSink*> sinks = tools.reducer.start(bounds);
-  const auto outputs = tools.network.engine.run(tools.parallel.training(step.range.size()), run.parameters, leaves_of(tools, step, counts), sinks);
+  record.loss_scale = loss_scale_of(run.state).scale;
+  const auto outputs = tools.network.engine.run(tools.parallel.training(step.range.size()), in_type(run.parameters, compute_type(tools.numerics)),
+                                                leaves_of(tools, step, counts, record.loss_scale), sinks);
   const double busy_s = busy.elapsed_s();
 
   tools.watchdog.progress("reduce gradients", run.state.step);
-  const ReducedGradient gradient = tools.reducer.reduce();
+  const ReducedGradient gradient = tools.reducer.reduce(record.loss_scale);
   record.task_losses = mean_losses(tools, outputs, counts, bounds);
   record.loss = total_loss(record.task_losses, tools.network.model, tools.network.schema, tools.task_weights);
   apply(tools, run, gradient, record);

@@ -23,6 +23,7 @@ struct StepTools {
   GradientReducer& reducer;
   Prefetcher& batches;
   const OptimConfig& optim;
+  const NumericsConfig& numerics;
   const std::map<std::string, double>& task_weights;  // HeadsConfig::weight
   Watchdog& watchdog;
   std::uint64_t seed = 0;
@@ -32,7 +33,7 @@ struct StepTools {
 // What a step changes.
 struct Training {
   TrainState state;                    // cursor and counters: the same on every rank
-  std::vector<at::Tensor> parameters;  // the arena of each stage of this rank, whole on every rank that holds the stage
+  std::vector<at::Tensor> parameters;  // the arena of each stage of this rank, whole on every rank that holds the stage; float32, on its device
   std::vector<AdamState> adam;         // moments of this rank's slices
 };
 

@@ -11,7 +11,9 @@
 #include "checkpoint/directory.h"
 #include "comm/agree.h"
 #include "comm/watchdog.h"
+#include "optim/loss_scale.h"
 #include "train/best.h"
+#include "train/compute.h"
 #include "train/data_set.h"
 #include "train/evaluator.h"
 #include "train/event_log.h"
@@ -35,12 +37,13 @@ nlohmann::ordered_json computed_with(const RankMachine& machine) { return nlohma
 class Trainer {
  public:
   // No communication: what fails here fails on all ranks alike.
-  Trainer(const ProcessGrid& grid, const Log& log, const LoadedSettings& loaded, DataSet data, const Cut& cut, bool terminal, const StopRequest& stop,
-          Watchdog& watchdog)
+  Trainer(const ProcessGrid& grid, const Log& log, const LoadedSettings& loaded, const Compute& compute, DataSet data, const Cut& cut, bool terminal,
+          const StopRequest& stop, Watchdog& watchdog)
       : world_(grid.world()),
         log_(log),
         loaded_(loaded),
         settings_(loaded.settings),
+        compute_(compute),
         terminal_(terminal),
         folder_(settings_.run.dir),
         stop_(stop),
@@ -48,8 +51,8 @@ class Trainer {
         data_(std::move(data)),
         parallel_(grid, settings_.parallel),
         network_(settings_.model, settings_.data.window_tokens, data_.catalogue, parallel_, cut, {{}, [this](const Op& op) { name_wait(op); }}),
-        choice_(choose_reducer(settings_.parallel.reducer, grid.shape(), grid.places(), grid.nodes())),
-        reducer_(parallel_.holding(), network_.layout, reduction_of(settings_), choice_),
+        choice_(choose_reducer(settings_.parallel.reducer, compute.device.type(), grid.shape(), grid.places(), grid.nodes())),
+        reducer_(parallel_.holding(), network_.layout, reduction_of(settings_), choice_, compute.device),
         plan_(data_.index, network_.schema.tasks, plan_options(settings_, network_.model)),
         fields_(fields_of(data_.catalogue.schema, settings_.data, parallel_.fields(network_.model, network_.layout), network_.model.marked_pairs.has_value())),
         collator_(make_collator(data_, network_.schema, settings_.data, fields_, network_.model.marked_pairs)) {
@@ -63,10 +66,10 @@ class Trainer {
     watchdog_.progress("begin", 0);
     begin(resume, machines);
     watchdog_.progress("note cache", run_.state.step);
-    cache_ = open_note_cache(
-        world_, log_,
-        {settings_, data_, network_, parallel_.whole_arena(network_.layout, run_.parameters), bits_depend_on(machines.front()), [&] { watchdog_.alive(); }},
-        CacheBuild::missing);
+    cache_ = open_note_cache(world_, log_,
+                             {settings_, data_, network_, compute_, parallel_.whole_arena(network_.layout, run_.parameters), bits_depend_on(machines.front()),
+                              [&] { watchdog_.alive(); }},
+                             CacheBuild::missing);
     steps();
     summary_.best = (folder_ / "best").string();
     return summary_;
@@ -85,7 +88,11 @@ class Trainer {
       run_.parameters = cut_arena(network_.layout, whole, parallel_.holding().own());
       for (std::size_t i = 0; i < reducer_.stages(); ++i) run_.adam.push_back(make_adam_state(reducer_.count(i)));
     }
-    run_.parameters = reducer_.place_parameters(run_.parameters);
+    run_.parameters = reducer_.place_parameters(on_device(run_.parameters, compute_.device));
+    for (AdamState& adam : run_.adam) adam = {adam.first.to(compute_.device), adam.second.to(compute_.device), adam.updates};
+    const bool scaled = has_loss_scale(settings_.numerics);
+    if (!scaled) run_.state.loss_scale = 0;
+    if (scaled && run_.state.loss_scale == 0) run_.state.loss_scale = first_loss_scale(settings_.numerics).scale;
     extra_["computed_with"] = computed_with(machines.front());
     run_.state.seed = static_cast<std::uint64_t>(settings_.train.seed);
     run_.state.total_steps = total_steps_;
@@ -179,7 +186,8 @@ class Trainer {
     validation_source_ = make_source(data_, fields_);
     const GridPlace& place = parallel_.grid().place();
     Prefetcher batches(plan_, data_.index, *train_source, collator_, {parallel_.grid().shape().data, place.data, run_.state.step, total_steps_, 2, hidden()});
-    const StepTools tools{parallel_, network_, reducer_, batches, settings_.optim, settings_.model.heads.weight, watchdog_, run_.state.seed, total_steps_};
+    const StepTools tools{parallel_, network_,        reducer_,    batches, settings_.optim, settings_.numerics, settings_.model.heads.weight,
+                          watchdog_, run_.state.seed, total_steps_};
     Progress progress(log_, terminal_, total_steps_);
     Pace pace;
     std::exception_ptr log_failure;  // rank 0 alone writes: what it met is told in the next step's sum, so that all leave together
@@ -237,7 +245,7 @@ class Trainer {
   // Whether this is the best state so far.
   bool validate(Progress& progress) {
     const EvaluationTools tools{parallel_, data_, plan_, *validation_source_, collator_, network_, settings_.model.heads.weight, watchdog_, hidden()};
-    const Evaluation evaluation = evaluate_split(tools, run_.parameters, Split::validation, run_.state.step);
+    const Evaluation evaluation = evaluate_split(tools, in_type(run_.parameters, compute_.type), Split::validation, run_.state.step);
     const std::vector<TaskMetrics> metrics = agreed(world_, [&] { return metrics_of(evaluation, network_, data_.catalogue, false); });
     const std::string& watched = settings_.train.watch;
     const bool by_loss = watched == "loss";
@@ -283,9 +291,10 @@ class Trainer {
   void save(const std::string& name) {
     watchdog_.progress("save a checkpoint", run_.state.step);
     const GridPlace& place = parallel_.grid().place();
+    const std::vector<at::Tensor> parameters = on_device(run_.parameters, at::kCPU);
     CheckpointSource source{network_.layout.whole, {}, place.data, parallel_.grid().shape().data, run_.state, loaded_.toml, data_.catalogue, extra_.dump()};
     for (std::size_t i = 0; i < reducer_.stages(); ++i)
-      source.stages.push_back({reducer_.stage(i), run_.parameters[i], {reducer_.offset(i), run_.adam[i].first, run_.adam[i].second}});
+      source.stages.push_back({reducer_.stage(i), parameters[i], {reducer_.offset(i), run_.adam[i].first.cpu(), run_.adam[i].second.cpu()}});
     save_checkpoint(world_, folder_, name, source);
   }
 
@@ -315,6 +324,7 @@ class Trainer {
   const Log& log_;
   const LoadedSettings& loaded_;
   const RunSettings& settings_;
+  Compute compute_;
   bool terminal_;
   std::filesystem::path folder_;
   const StopRequest& stop_;
@@ -353,15 +363,18 @@ RunSummary train(const Communicator& world, const Log& log, const LoadedSettings
     if (!lock->held()) log.warn("{}: the file system has no locks; take care that no other job uses the folder", run.dir);
     remove_temporaries(run.dir);
   });
-  watchdog.progress("open the data set", 0);
-  const std::vector<RankMachine> machines = gather_machines(world);
-  require_equal_machines(machines, reduction_of(loaded.settings));
-  DataSet data = open_data_set(world, loaded.settings.data.shards, verify_named(loaded.settings.data.verify), [&] { watchdog.alive(); });
-  watchdog.progress("make the model", 0);
+  watchdog.progress("make the grid", 0);
   const ProcessGrid grid(world.split(0, world.rank()),
                          grid_shape(world.size(), loaded.settings.parallel.data, static_cast<int>(loaded.settings.parallel.pipeline)));
-  const Cut cut = cut_for(world, log, loaded.settings, data, grid.shape());
-  const auto trainer = agreed(world, [&] { return std::make_unique<Trainer>(grid, log, loaded, std::move(data), cut, launch.terminal, stop, watchdog); });
+  const Compute compute = prepare_compute(loaded.settings, grid);
+  const std::vector<RankMachine> machines = gather_machines(world, compute.gpu);
+  require_equal_machines(machines, reduction_of(loaded.settings));
+  watchdog.progress("open the data set", 0);
+  DataSet data = open_data_set(world, loaded.settings.data.shards, verify_named(loaded.settings.data.verify), [&] { watchdog.alive(); });
+  watchdog.progress("make the model", 0);
+  const Cut cut = cut_for(world, log, loaded.settings, compute, data, grid.shape());
+  const auto trainer =
+      agreed(world, [&] { return std::make_unique<Trainer>(grid, log, loaded, compute, std::move(data), cut, launch.terminal, stop, watchdog); });
   return trainer->run(resume, machines);
 }
 

@@ -87,20 +87,21 @@ TEST(GradientStats, find_a_value_that_is_not_finite_on_every_rank) {
   for (int r = 0; r < world.size(); ++r) held.push_back({{0}, r});
   const NormPlan plan = plan_norm(layout, held, world.size());
   const ArenaSlices slices = slice_arena(5 * arena_block, world.size());
-  const auto own = static_cast<std::size_t>(slices.counts[static_cast<std::size_t>(world.rank())]);
+  const std::int64_t own = slices.counts[static_cast<std::size_t>(world.rank())];
   const std::int64_t offset = slices.offsets[static_cast<std::size_t>(world.rank())];
   for (const float bad : {std::nanf(""), INFINITY, -INFINITY}) {
-    std::vector<float> slice(own, 1e30F);
+    const at::Tensor slice = at::full({own}, 1e30, at::kFloat);
     const std::int64_t place = 3 * arena_block + 17 - offset;
-    if (place >= 0 && place < static_cast<std::int64_t>(own)) slice[static_cast<std::size_t>(place)] = bad;
+    if (place >= 0 && place < own) slice[place].fill_(bad);
     const GradientStats stats = measure_gradient(world, plan, {slice});
     EXPECT_FALSE(stats.finite);
     EXPECT_EQ(stats.bad_blocks, std::vector<std::int64_t>{3});
   }
-  const std::vector<float> large(own, 1e30F);
+  const at::Tensor large = at::full({own}, 1e30, at::kFloat);
   const GradientStats stats = measure_gradient(world, plan, {large});
   EXPECT_TRUE(stats.finite);
   EXPECT_NEAR(stats.norm / (1e30 * std::sqrt(5.0 * arena_block)), 1, 1e-6);
+  EXPECT_EQ(measure_gradient(world, plan, {large}, 1024).norm, stats.norm / 1024);
 }
 
 }  // namespace

@@ -22,6 +22,8 @@ TrainState some_state() {
   state.validations = {{500, 0.75}, {1000, 0.30000000000000004}};
   state.data_digest = "abc";
   state.settings_digest = "def";
+  state.loss_scale = 4096;
+  state.loss_scale_good_steps = 17;
   return state;
 }
 

@@ -75,6 +75,28 @@ TEST(AdamW, follows_the_published_update_with_decay_factors_and_frozen_entries) 
   EXPECT_EQ(compared, 4);
 }
 
+TEST(AdamW, by_the_library_is_the_same_update_for_any_slices_up_to_rounding) {
+  const ParameterLayout layout = make_layout({{"encoder.w", {1500}, Init::zeros}, {"head.b", {5}, Init::zeros, 0, false}, {"head.w", {1100}, Init::zeros}});
+  OptimConfig config;
+  config.weight_decay = 0.1;
+  config.factor = {{"encoder", 0.5}};
+  const at::Tensor own = random(layout.total, 8, -1, 1), library = own.clone();
+  AdamState of_own = make_adam_state(layout.total);
+  std::vector<AdamState> of_library;
+  const ArenaSlices slices = slice_arena(layout.total, 2);
+  for (const std::int64_t count : slices.counts) of_library.push_back(make_adam_state(count));
+  for (std::uint64_t t = 1; t <= 3; ++t) {
+    const at::Tensor gradient = random(layout.total, 10 + t, -1, 1);
+    update_slice(layout, config, {0.01, 0.5}, 0, gradient, of_own, own);
+    for (std::size_t r = 0; r < of_library.size(); ++r) {
+      ++of_library[r].updates;
+      update_by_library(layout, config, {0.01, 0.5}, slices.offsets[r], gradient.narrow(0, slices.offsets[r], slices.counts[r]), of_library[r], library);
+    }
+  }
+  EXPECT_TRUE(at::allclose(own, library, 1e-5, 1e-7));
+  EXPECT_FALSE(at::allclose(own, random(layout.total, 8, -1, 1), 1e-3, 1e-3)) << "nothing moved";
+}
+
 TEST(Slices, are_whole_blocks_that_cover_the_arena_for_any_number_of_ranks) {
   for (int ranks = 1; ranks <= 9; ++ranks) {
     const ArenaSlices slices = slice_arena(7 * arena_block, ranks);
