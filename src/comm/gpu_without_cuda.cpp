@@ -1,7 +1,13 @@
+#include "base/error.h"
 #include "comm/gpu.h"
 
 namespace tributary {
 
 GpuSupport gpu_support() { return {}; }
+
+void use_gpu(int device) {
+  fail(ErrorKind::launch, "rank {}: GPU {} cannot be used: this program was built without CUDA; build the preset `cuda` (launch/setup --cuda)", job_rank(),
+       device);
+}
 
 }  // namespace tributary

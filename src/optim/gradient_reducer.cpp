@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "optim/host_exchange.h"
+#include "optim/message_exchange.h"
 #include "optim/shared_parameters.h"
 
 namespace tributary {
@@ -19,21 +20,28 @@ NormPlan norm_of(const Holding& holding, const ModelLayout& layout) {
 
 }  // namespace
 
-GradientReducer::GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction, const ReducerChoice& choice)
+GradientReducer::GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction, const ReducerChoice& choice, at::Device device)
     : holding_(holding),
       layout_(layout),
       reduction_(reduction),
       own_(holding.own()),
       norm_(norm_of(holding, layout)),
       team_(choice.teams.at(static_cast<std::size_t>(holding.grid.place().pipeline))) {
-  for (const TeamShape& team : choice.teams) writes_.push_back(team.local_of(holding.slice()) == 0);
+  for (const TeamShape& team : choice.teams) writes_.push_back(choice.backend != "window" || team.local_of(holding.slice()) == 0);
+  DeviceWire wire;
+  if (choice.backend == "nccl") wire = make_wire(holding.grid.data(), device);
+  // Several stages become ready in an order that ranks with unequal numbers of leaves need not share.
+  const auto begin = own_.size() == 1 ? MessageExchange::Begin::with_ready : MessageExchange::Begin::with_finish;
   trees_.reserve(own_.size());
   for (const int number : own_) {
     const StageLayout& stage = layout.stages[static_cast<std::size_t>(number)];
     std::vector<ArenaSlices> parts = slice_gradient(layout, number, holding.slices());
     const std::vector<Bucket> buckets = make_buckets(stage, bucket_elements);
     slices_.push_back(parts.front());
-    exchanges_.push_back(std::make_unique<HostExchange>(holding.grid.data(), team_, std::move(parts), buckets));
+    if (choice.backend == "nccl")
+      exchanges_.push_back(std::make_unique<MessageExchange>(holding.grid.data(), team_, std::move(parts), buckets, device, wire, begin));
+    else
+      exchanges_.push_back(std::make_unique<HostExchange>(holding.grid.data(), team_, std::move(parts), buckets));
     trees_.emplace_back(stage, *exchanges_.back(), buckets, reduction);
   }
 }

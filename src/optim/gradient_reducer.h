@@ -25,8 +25,9 @@ struct ReducedGradient {
 // The methods are collective over all ranks of the grid unless they say otherwise.
 class GradientReducer {
  public:
-  // Keeps references to holding and layout. `choice`: as choose_reducer() of the grid.
-  GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction, const ReducerChoice& choice);
+  // Keeps references to holding and layout. `choice`: as choose_reducer() of the grid and the device, on which gradients and weights lie; a GPU is the one
+  // that use_gpu() gave this rank.
+  GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction, const ReducerChoice& choice, at::Device device);
 
   // The arenas of the own stages, where update() can work on them: ranks of a node may see the same memory.
   [[nodiscard]] std::vector<at::Tensor> place_parameters(const std::vector<at::Tensor>& arenas);

@@ -15,18 +15,31 @@ std::vector<int> nodes_of_place(int place, const GridShape& shape, const std::ve
   return nodes;
 }
 
+ReducerChoice choose_gpu_reducer(const std::string& asked, const GridShape& shape, const std::vector<TeamShape>& teams) {
+  if (asked == "mpi" || asked == "window")
+    fail(ErrorKind::launch, "parallel.reducer = \"{}\" sums in the memory of the host, and run.device = \"cuda\"; take \"auto\" or \"nccl\"", asked);
+  if (shape.data == 1) return {"nccl", teams, "one copy of the model: gradients are not summed over ranks"};
+  const TeamShape& first = teams.front();
+  return {"nccl", teams,
+          first.local == 1
+              ? fmt::format("gradients are summed by nccl, every rank with every other of {}", shape.data)
+              : fmt::format("gradients are summed by nccl, first inside nodes, then between them: {} rank(s) a node, {} node(s)", first.local, first.nodes)};
+}
+
 }  // namespace
 
-ReducerChoice choose_reducer(const std::string& asked, const GridShape& shape, const std::vector<GridPlace>& places, const std::vector<int>& node_of_rank) {
+ReducerChoice choose_reducer(const std::string& asked, at::DeviceType device, const GridShape& shape, const std::vector<GridPlace>& places,
+                             const std::vector<int>& node_of_rank) {
   const auto pipeline = static_cast<std::size_t>(shape.pipeline);
   const std::vector<TeamShape> apart(pipeline, {shape.data, 1});
-  if (asked == "mpi") return {"mpi", apart, "gradients are summed by mpi, as asked for"};
-  if (asked == "nccl") fail(ErrorKind::launch, "parallel.reducer = \"nccl\" sums on GPUs, and run.device = \"cpu\"; take \"auto\", \"window\" or \"mpi\"");
   std::vector<TeamShape> teams;
   for (int place = 0; place < shape.pipeline; ++place) {
     const std::optional<TeamShape> team = team_shape(nodes_of_place(place, shape, places, node_of_rank));
     if (team) teams.push_back(*team);
   }
+  if (device != at::kCPU) return choose_gpu_reducer(asked, shape, teams.size() == pipeline ? teams : apart);
+  if (asked == "mpi") return {"mpi", apart, "gradients are summed by mpi, as asked for"};
+  if (asked == "nccl") fail(ErrorKind::launch, "parallel.reducer = \"nccl\" sums on GPUs, and run.device = \"cpu\"; take \"auto\", \"window\" or \"mpi\"");
   if (teams.size() == pipeline && (asked == "window" || std::any_of(teams.begin(), teams.end(), [](const TeamShape& t) { return t.local > 1; })))
     return {"window", teams, fmt::format("gradients are summed in shared memory, {} rank(s) a node, {} node(s)", teams.front().local, teams.front().nodes)};
   if (asked == "window")

@@ -43,6 +43,7 @@ struct RunConfig {
   std::int64_t watchdog_s = 600;
   std::string ranks = "any";
   std::string device = "cpu";
+  bool share_gpu = false;
 };
 
 inline Section section_of(RunConfig& c) {
@@ -51,7 +52,8 @@ inline Section section_of(RunConfig& c) {
            {"max_time", &c.max_time, "save and leave with 75 after this long, e.g. 3h50m, 90s; empty: no limit"},
            {"watchdog_s", &c.watchdog_s, "longest time without progress (own computation included) before all leave with 76", {}, 5, 1e6},
            {"ranks", &c.ranks, "refuse any other number of MPI ranks; any: no check"},
-           {"device", &c.device, "what the blocks are computed on; refused at start where it is not there", {"cpu", "cuda"}}}};
+           {"device", &c.device, "what the blocks are computed on; refused at start where it is not there", {"cpu", "cuda"}},
+           {"share_gpu", &c.share_gpu, "let ranks of a node share GPUs where there are fewer than ranks: for tests, slow"}}};
 }
 
 struct CheckpointConfig {

@@ -56,13 +56,13 @@ TEST(ExactTraining, is_equal_bit_for_bit_whatever_sums_the_gradients_and_however
     if (world.size() % local != 0) continue;
     given.nodes.clear();
     for (int r = 0; r < world.size(); ++r) given.nodes.push_back(r / local);
-    for (const char* reducer : {"auto", "mpi", "window"}) {
+    for (const char* reducer : {"auto", "mpi", "window", "nccl"}) {
       given.reducer = reducer;
       expect_equal(train_together(given), alone, fmt::format("{}, {} ranks a node", reducer, local));
       ++compared;
     }
   }
-  EXPECT_GE(compared, 3);
+  EXPECT_GE(compared, 4);
 }
 
 TEST(FastTraining, differs_from_exact_by_rounding_only) {

@@ -69,8 +69,10 @@ inline TrainingResult train_on_grid(const Parallel& parallel, const TrainingCase
   const ModelLayout layout = lay_out(model, cut_of(parallel.config(), model));
   const Engine engine(model, layout, parallel.place(), {recomputed_blocks(parallel.config(), model)});
   const ProcessGrid& grid = parallel.grid();
-  const ReducerChoice choice = choose_reducer(given.reducer, grid.shape(), grid.places(), given.nodes.empty() ? grid.nodes() : given.nodes);
-  GradientReducer reducer(parallel.holding(), layout, given.reduction, choice);
+  // What sums on GPUs does the same with messages in host memory.
+  const at::DeviceType chosen_for = given.reducer == "nccl" ? at::kCUDA : at::kCPU;
+  const ReducerChoice choice = choose_reducer(given.reducer, chosen_for, grid.shape(), grid.places(), given.nodes.empty() ? grid.nodes() : given.nodes);
+  GradientReducer reducer(parallel.holding(), layout, given.reduction, choice, at::kCPU);
   OptimConfig config;
   config.warmup_steps = 3;
   config.clip_norm = 0.05;
