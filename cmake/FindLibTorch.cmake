@@ -52,7 +52,7 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
     find_library(LibTorch_C10_CUDA_LIBRARY c10_cuda PATHS "${_libtorch}/lib" NO_DEFAULT_PATH NO_CACHE REQUIRED)
     add_library(LibTorch::cuda SHARED IMPORTED)
     set_target_properties(LibTorch::cuda PROPERTIES IMPORTED_LOCATION "${LibTorch_CUDA_LIBRARY}")
-    target_link_libraries(LibTorch::cuda INTERFACE "${LibTorch_C10_CUDA_LIBRARY}" LibTorch::cpu CudaRuntime::cudart)
+    target_link_libraries(LibTorch::cuda INTERFACE "${LibTorch_C10_CUDA_LIBRARY}" LibTorch::cpu "$<LINK_ONLY:CudaRuntime::cudart>")
     # Nothing calls into it by name: its operators register themselves when it is loaded.
     target_link_options(LibTorch::cuda INTERFACE "-Wl,--no-as-needed")
   endif()
