@@ -39,7 +39,8 @@ void require_gpu(const GpuSupport& support);
 // The same for this rank. Collective: all ranks of `node`, which share a machine. Throws: Error{launch} on all ranks of it together.
 [[nodiscard]] int choose_gpu(const Communicator& node, const GpuSupport& support, bool share);
 
-// Makes a device the one that this thread's CUDA calls mean; ATen's and NCCL's too. Throws: Error{launch} in the driver's words.
+// Makes a device the one that this thread's CUDA calls mean; ATen's and NCCL's too. Throws: Error{launch} in the driver's words, without the rank (agreed()
+// names it).
 void use_gpu(int device);
 
 }  // namespace tributary

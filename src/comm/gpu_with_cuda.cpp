@@ -35,7 +35,7 @@ GpuSupport gpu_support() {
 
 void use_gpu(int device) {
   if (const cudaError_t code = cudaSetDevice(device); code != cudaSuccess)
-    fail(ErrorKind::launch, "rank {}: GPU {} cannot be used: {}", job_rank(), device, cudaGetErrorString(code));
+    fail(ErrorKind::launch, "GPU {} cannot be used: {}", device, cudaGetErrorString(code));
 }
 
 }  // namespace tributary

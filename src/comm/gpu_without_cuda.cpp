@@ -6,8 +6,7 @@ namespace tributary {
 GpuSupport gpu_support() { return {}; }
 
 void use_gpu(int device) {
-  fail(ErrorKind::launch, "rank {}: GPU {} cannot be used: this program was built without CUDA; build the preset `cuda` (launch/setup --cuda)", job_rank(),
-       device);
+  fail(ErrorKind::launch, "GPU {} cannot be used: this program was built without CUDA; build the preset `cuda` (launch/setup --cuda)", device);
 }
 
 }  // namespace tributary
