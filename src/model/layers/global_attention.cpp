@@ -71,7 +71,7 @@ AttentionResult forward_attention(const Inputs& in) {
   if (in.v.defined()) result.context = at::zeros(in.v.sizes(), in.v.options().requires_grad(false));
   for (const Chunk& chunk : in.chunks) {
     const at::Tensor a = in.weights(chunk);
-    mass.narrow(0, chunk.row, chunk.rows).narrow(1, 0, chunk.length).add_(a.sum({1, 2}), 1.0 / static_cast<double>(in.heads));
+    mass.narrow(0, chunk.row, chunk.rows).narrow(1, 0, chunk.length).add_(a.sum({1, 2}, false, mass.scalar_type()), 1.0 / static_cast<double>(in.heads));
     if (in.v.defined()) in.queries(result.context, chunk).copy_(at::matmul(a, in.keys(in.v, chunk)));
   }
   result.mass = mass.to(in.q.scalar_type());

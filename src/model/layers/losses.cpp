@@ -36,7 +36,8 @@ at::Tensor binary_cells(const LossOptions& options, const at::Tensor& logits, co
 at::Tensor class_weights_of(const LossOptions& options, const at::Tensor& label, const at::Tensor& logits) {
   check(static_cast<std::int64_t>(options.class_weights.size()) == logits.size(1), "loss: {} class weights for {} classes", options.class_weights.size(),
         logits.size(1));
-  return at::tensor(options.class_weights, logits.options().requires_grad(false)).index_select(0, label.squeeze(1)).unsqueeze(1);
+  const at::Tensor weights = ops::moved_to(logits, at::tensor(options.class_weights, at::TensorOptions(logits.scalar_type())));
+  return weights.index_select(0, label.squeeze(1)).unsqueeze(1);
 }
 
 // A loss for every row. logits [B, C], value [B, 1] the number of the class

@@ -28,8 +28,8 @@ struct Evaluation {
 
 // A fixed weighted sum, so that every element of a result matters and no two matter equally.
 inline at::Tensor contract(const at::Tensor& value) {
-  const at::Tensor weights = at::arange(1, value.numel() + 1, value.options().requires_grad(false)).mul(0.7).sin().add(1.3);
-  return (value.reshape(-1) * weights).sum();
+  const at::Tensor weights = at::arange(1, value.numel() + 1, at::TensorOptions(at::kDouble)).mul(0.7).sin().add(1.3);
+  return (value.reshape(-1) * weights.to(value.options().requires_grad(false))).sum();
 }
 
 // Runs `function` on leaf copies of `inputs`; a floating input named in `fixed` gets no gradient.
@@ -68,7 +68,7 @@ inline double difference(const at::Tensor& a, const at::Tensor& b) {
   EXPECT_EQ(a.sizes(), b.sizes());
   if (a.sizes() != b.sizes()) return std::numeric_limits<double>::infinity();
   if (a.numel() == 0) return 0;
-  const at::Tensor x = a.to(at::kDouble), y = b.to(at::kDouble);
+  const at::Tensor x = a.to(at::kCPU, at::kDouble), y = b.to(at::kCPU, at::kDouble);
   return (x - y).abs().max().item<double>() / std::max(1.0, y.abs().max().item<double>());
 }
 
