@@ -1,7 +1,7 @@
 if(TRIBUTARY_CUDA)
   add_executable(gpu_model "${CMAKE_CURRENT_SOURCE_DIR}/gpu/model_test.cpp")
   target_include_directories(gpu_model PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
-  target_link_libraries(gpu_model PRIVATE GTest::gmock tributary_pipeline)
+  target_link_libraries(gpu_model PRIVATE GTest::gmock tributary_pipeline CudaRuntime::cudart)
   tributary_torch(gpu_model)
   add_test(NAME gpu.model COMMAND gpu_model)
   set_tests_properties(gpu.model PROPERTIES ENVIRONMENT "${test_environment}" LABELS gpu TIMEOUT 600 PROCESSORS 1)
