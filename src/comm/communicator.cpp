@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "comm/exit_soon.h"
 #include "comm/mpi_error.h"
 
 namespace tributary {
@@ -95,6 +96,7 @@ int job_size() {
 }
 
 void abort_all(int exit_code) {
+  exit_soon(exit_code);
   MPI_Abort(MPI_COMM_WORLD, exit_code);
   std::_Exit(exit_code);
 }

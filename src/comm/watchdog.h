@@ -1,4 +1,4 @@
-// Ends a job that no longer moves: when a rank makes no progress for the limit, it says in which operation and who is behind, and all leave with 76.
+// Ends a job that no longer moves: when a rank makes no progress for the limit, it says in which operation and which ranks are missing, and all leave with 76.
 #pragma once
 
 #include <chrono>
@@ -17,7 +17,8 @@
 
 namespace tributary {
 
-// Owns: a thread, and a few bytes of memory shared by the ranks of a node in which each counts its own progress, so that a report can name who is behind.
+// Owns: a thread, and a few bytes of memory shared by the ranks of a node in which each counts its own progress and says what it does, so that a report can
+// name who is missing. A wait inside MPI, in shared memory or on a disk ends by that thread, which ends the process.
 class Watchdog {
  public:
   using Act = std::function<void(const std::string& report)>;
@@ -31,6 +32,7 @@ class Watchdog {
   Watchdog& operator=(const Watchdog&) = delete;
 
   // Names what this rank does next; the limit counts from here. Every rank names the same operations in the same order, or the report cannot say who is behind.
+  // step: the number of the step under way, as in events.jsonl.
   void progress(std::string_view operation, std::int64_t step);
 
   // The operation goes on, with this part of it: the limit counts from here, but nothing is counted, since ranks may have unequal numbers of parts.
@@ -39,11 +41,13 @@ class Watchdog {
  private:
   struct Shared;  // the counters
   void run();
-  [[nodiscard]] std::string report() const;  // call with the mutex held
+  void tell_where() const;                                // to the other ranks of the node; call with the mutex held
+  [[nodiscard]] std::string report(double idle_s) const;  // call with the mutex held
   void leave(const std::string& report) const;
 
-  int rank_;
+  int rank_, ranks_;
   double limit_s_;
+  std::chrono::steady_clock::duration tick_;
   std::filesystem::path folder_;
   Act act_;
   std::unique_ptr<Shared> shared_;

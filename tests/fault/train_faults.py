@@ -61,7 +61,7 @@ def hung_rank_ends_the_job_with_76(folder, shards, _):
         if pathlib.Path(f"/proc/{stopped}").exists():
             os.kill(stopped, signal.SIGKILL)
     assert code == 76, (code, run.log())
-    assert "watchdog: rank" in run.log() and "ranks behind or stopped on this node: 2" in run.log(), run.log()
+    assert "watchdog: rank" in run.log() and "missing ranks: stopped 2" in run.log(), run.log()
     assert list(run.folder.glob("watchdog-rank-*.txt")), "no report in the run directory"
 
 

@@ -31,7 +31,7 @@ TEST(Watchdog, names_the_operation_the_step_and_the_ranks_that_are_behind) {
   EXPECT_EQ(acts.load(), 1);
   if (world.rank() != sleeper || world.size() == 1) {
     EXPECT_NE(told.find("\"sum of gradients\" of step 7"), std::string::npos) << told;
-    EXPECT_NE(told.find(world.size() == 1 ? "none known" : fmt::format("node: {}.", sleeper)), std::string::npos) << told;
+    EXPECT_NE(told.find(world.size() == 1 ? "stopped none, behind none." : fmt::format("stopped none, behind {}.", sleeper)), std::string::npos) << told;
   }
 }
 
@@ -57,7 +57,23 @@ TEST(Watchdog, does_not_take_a_rank_with_fewer_parts_of_an_operation_for_one_beh
     world.barrier();
   }
   EXPECT_EQ(acts.load(), 1);
-  EXPECT_NE(told.find("\"sums\" of step 3; ranks behind or stopped on this node: none known"), std::string::npos) << told;
+  EXPECT_NE(told.find("\"sums\" of step 3; missing ranks: stopped none, behind none."), std::string::npos) << told;
+}
+
+TEST(Watchdog, tells_where_every_other_rank_of_the_node_is_with_its_leaf) {
+  const auto world = Communicator::world();
+  std::string told;
+  {
+    Watchdog watchdog(world, 0.6, {}, [&](const std::string& report) { told = report; });
+    watchdog.progress("forward and backward", 5);
+    watchdog.alive(fmt::format("forward of leaf {} in stage 0", 10 + world.rank()));
+    std::this_thread::sleep_for(1500ms);
+    world.barrier();
+  }
+  for (int rank = 0; rank < world.size(); ++rank) {
+    const std::string place = fmt::format("\"forward and backward: forward of leaf {} in stage 0\" of step 5", 10 + rank);
+    EXPECT_NE(told.find(rank == world.rank() ? "s in " + place : fmt::format("rank {} is in {}", rank, place)), std::string::npos) << told;
+  }
 }
 
 TEST(Watchdog, stays_silent_while_there_is_progress) {
