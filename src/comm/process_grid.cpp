@@ -76,4 +76,11 @@ ProcessGrid::ProcessGrid(Communicator world, const GridShape& shape)
       activations_(pipeline_.split(0, place().pipeline)),
       gradients_(pipeline_.split(0, place().pipeline)) {}
 
+std::vector<int> ProcessGrid::ranks_of_pipeline() const {
+  std::vector<int> ranks(static_cast<std::size_t>(shape_.pipeline));
+  for (std::size_t r = 0; r < places_.size(); ++r)
+    if (places_[r].data == place().data) ranks[static_cast<std::size_t>(places_[r].pipeline)] = static_cast<int>(r);
+  return ranks;
+}
+
 }  // namespace tributary

@@ -37,6 +37,7 @@ class ProcessGrid {
   [[nodiscard]] const GridShape& shape() const { return shape_; }
   [[nodiscard]] const std::vector<GridPlace>& places() const { return places_; }  // of every rank
   [[nodiscard]] const std::vector<int>& nodes() const { return nodes_; }          // of every rank: the number of its node's first rank
+  [[nodiscard]] std::vector<int> ranks_of_pipeline() const;                       // [places] ranks of this rank's pipeline, in world()
   [[nodiscard]] const GridPlace& place() const { return places_[static_cast<std::size_t>(world_.rank())]; }
 
   [[nodiscard]] const Communicator& world() const { return world_; }

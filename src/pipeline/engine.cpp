@@ -38,13 +38,13 @@ class EngineRun {
       type_ = parameters[i].scalar_type();
       device_ = parameters[i].device();
       aliases_.push_back(engine.aliases(stage, parameters[i], gradients));
-      contexts_.push_back({engine.model_, engine.wiring_, engine.layout_.stages[stage], aliases_.back(), engine.options_.recompute});
+      contexts_.push_back({engine.model_, engine.wiring_, own_[i], engine.layout_.stages[stage], aliases_.back(), engine.options_.recompute});
     }
   }
 
   std::vector<LeafOutput> operator()(const Program& program) {
     for (const Op& op : program) {
-      if (engine_.options_.before) engine_.options_.before(op);
+      if (engine_.options_.before) engine_.options_.before(op, leaves_.empty() ? 0 : leaves_.front().context.leaf);
       perform(op);
     }
     for (Sent& sent : sent_) sent.transfer.wait();
@@ -59,6 +59,8 @@ class EngineRun {
     }
     return outputs;
   }
+
+  [[nodiscard]] bool has_messages() const { return !received_.empty() || !sent_.empty(); }  // that are not known to be done
 
  private:
   struct Sent {
@@ -270,14 +272,29 @@ std::vector<std::vector<at::Tensor>> Engine::aliases(std::size_t stage, const at
   return result;
 }
 
+namespace {
+
+// A rank that fails among others ends the job. Until it has, messages under way still read and write what they were given: that is kept.
+std::vector<LeafOutput> complete(std::unique_ptr<EngineRun> run, const Program& program) {
+  try {
+    return (*run)(program);
+  } catch (...) {
+    if (run->has_messages()) static_cast<void>(run.release());
+    throw;
+  }
+}
+
+}  // namespace
+
 std::vector<LeafOutput> Engine::run(const Program& program, const std::vector<at::Tensor>& parameters, const std::vector<Leaf>& leaves,
                                     const std::vector<GradientSink*>& sinks) const {
   check(wiring_.loss < wiring_.names.size(), "backward of a model without a tensor called '{}'", loss_name);
-  return EngineRun(*this, parameters, leaves, sinks, true)(program);
+  return complete(std::make_unique<EngineRun>(*this, parameters, leaves, sinks, true), program);
 }
 
 std::vector<LeafOutput> Engine::evaluate(const Program& program, const std::vector<at::Tensor>& parameters, const std::vector<Leaf>& leaves) const {
-  return EngineRun(*this, parameters, leaves, {}, false)(program);
+  const std::vector<GradientSink*> no_sinks;
+  return complete(std::make_unique<EngineRun>(*this, parameters, leaves, no_sinks, false), program);
 }
 
 LeafOutput Engine::evaluate(const at::Tensor& parameters, const Leaf& leaf) const {

@@ -32,8 +32,9 @@ struct StagePlace {
 };
 
 struct EngineOptions {
-  std::vector<bool> recompute = {};            // [blocks] forward is run again in backward; empty: none
-  std::function<void(const Op&)> before = {};  // called before each operation: a name for what this rank waits for
+  std::vector<bool> recompute = {};  // [blocks] forward is run again in backward; empty: none
+  // Called before each operation, with the number in the step of the program's leaf 0: a name for what this rank waits for.
+  std::function<void(const Op&, std::int64_t first_leaf)> before = {};
 };
 
 // The program of a rank that is alone with one stage: leaf after leaf, forward and backward.
@@ -47,7 +48,8 @@ class Engine {
   // Forward and backward of `leaves` as the program says. `parameters`, `sinks`: of each own stage, ascending. Blocks run where the parameters are and in their
   // type; batches are given, and outputs handed back, in host memory. Outputs are handed back where the last stage is, none elsewhere. Gradients of a named
   // tensor with several consumers are added in descending block order. Deterministic in (parameters, leaf): nothing depends on the cut, the schedule or which
-  // other leaves this rank runs. Collective: all ranks of the pipeline, with programs of one schedule and the same leaves.
+  // other leaves this rank runs. Collective: all ranks of the pipeline, with programs of one schedule and the same leaves. Throws: what a block
+  // throws, with step, leaf, stage and block before its message; the other ranks of the pipeline go on waiting for this one.
   std::vector<LeafOutput> run(const Program& program, const std::vector<at::Tensor>& parameters, const std::vector<Leaf>& leaves,
                               const std::vector<GradientSink*>& sinks) const;
 
@@ -58,6 +60,7 @@ class Engine {
   [[nodiscard]] LeafOutput evaluate(const at::Tensor& parameters, const Leaf& leaf) const;
 
   [[nodiscard]] const StagePlace& place() const { return place_; }
+  [[nodiscard]] const EngineOptions& options() const { return options_; }
 
  private:
   friend class EngineRun;

@@ -89,8 +89,27 @@ LeafStage::LeafStage(const StageContext& stage, const Leaf& leaf, bool gradients
 
 void LeafStage::put(std::size_t name, Travelling tensor) { values_[name] = std::move(tensor); }
 
+template <class Work>
+void LeafStage::at_block(std::size_t block, const char* phase, Work&& work) const {
+  const auto told = [&](ErrorKind kind, const char* message) {
+    const LeafContext& context = leaf_.context;
+    const std::string when = context.training ? fmt::format("step {}", context.step + 1) : fmt::format("evaluation after step {}", context.step);
+    return Error(
+        kind, fmt::format("{}, leaf {}, stage {}, {} of block '{}': {}", when, context.leaf, stage_.number, phase, stage_.model.blocks[block].name, message));
+  };
+  try {
+    std::forward<Work>(work)();
+  } catch (const Error& error) {
+    throw told(error.kind(), error.what());
+  } catch (const c10::Error& error) {
+    throw told(ErrorKind::internal, error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    throw told(ErrorKind::internal, error.what());
+  }
+}
+
 void LeafStage::forward() {
-  for (std::size_t b = stage_.layout.first; b < stage_.layout.last; ++b) forward_block(b);
+  for (std::size_t b = stage_.layout.first; b < stage_.layout.last; ++b) at_block(b, "forward", [&] { forward_block(b); });
 }
 
 std::vector<at::Tensor> LeafStage::run_block(std::size_t block, BlockRun& run, bool recording) const {
@@ -143,8 +162,8 @@ void LeafStage::put_gradient(std::size_t name, at::Tensor gradient) {
 void LeafStage::backward(GradientSink* sink) {
   name_gradients_.resize(stage_.wiring.names.size());
   for (std::size_t b = stage_.layout.last; b-- > stage_.layout.first;) {
-    backward_block(b);
-    if (sink != nullptr) collect_block(b, *sink);
+    at_block(b, "backward", [&] { backward_block(b); });
+    if (sink != nullptr) at_block(b, "weight gradients", [&] { collect_block(b, *sink); });
   }
 }
 
@@ -187,7 +206,7 @@ void LeafStage::backward_block(std::size_t block) {
 }
 
 void LeafStage::collect(GradientSink& sink) {
-  for (std::size_t b = stage_.layout.last; b-- > stage_.layout.first;) collect_block(b, sink);
+  for (std::size_t b = stage_.layout.last; b-- > stage_.layout.first;) at_block(b, "weight gradients", [&] { collect_block(b, sink); });
 }
 
 void LeafStage::collect_block(std::size_t block, GradientSink& sink) {

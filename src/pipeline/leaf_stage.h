@@ -47,6 +47,7 @@ struct Wiring {
 struct StageContext {
   const BlockList& model;
   const Wiring& wiring;
+  int number = 0;  // of the stage
   const StageLayout& layout;
   const std::vector<std::vector<at::Tensor>>& parameters;  // [blocks of the stage][as BlockSpec::parameters] aliases of the arena, one a use
   const std::vector<bool>& recompute;                      // [blocks of the model] forward is run again in backward
@@ -67,7 +68,7 @@ class LeafStage {
   [[nodiscard]] static TensorShape shape_of(const BlockList& model, const Wiring& wiring, const Leaf& leaf, std::size_t name);
 
   void put(std::size_t name, Travelling tensor);  // from the stage before; detached
-  void forward();                                 // all blocks
+  void forward();                                 // all blocks. Throws, as backward() and collect(): what a block throws, told where
   [[nodiscard]] const Travelling& get(std::size_t name) const { return values_[name]; }
   void release_values() { values_.clear(); }  // blocks hold what they took
 
@@ -84,6 +85,9 @@ class LeafStage {
     WeightQueue weights;
     std::vector<at::Tensor> direct;  // gradients of parameters that autograd found itself
   };
+  // Runs `work`, and says in its error where that was.
+  template <class Work>
+  void at_block(std::size_t block, const char* phase, Work&& work) const;
   std::vector<at::Tensor> run_block(std::size_t block, BlockRun& run, bool recording) const;
   void forward_block(std::size_t block);
   void backward_block(std::size_t block);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "base/error.h"
@@ -109,6 +110,19 @@ std::string to_string(const Op& op) {
     default:
       return fmt::format("send {} to {}", message, op.peer);
   }
+}
+
+std::string in_words(const Op& op, std::int64_t first_leaf, std::span<const int> rank_of_place) {
+  if (op.kind == Op::Kind::compute) {
+    constexpr std::array names = {"forward", "backward", "backward to the inputs", "weight gradients"};
+    return fmt::format("{} of leaf {} in stage {}", names.at(static_cast<std::size_t>(op.action.kind)), first_leaf + op.action.leaf, op.action.stage);
+  }
+  const Message& message = op.message;
+  const char* what = message.traffic == Traffic::forward ? "activations" : "gradient";
+  const bool sends = op.kind == Op::Kind::send;
+  const char* verb = sends ? "send" : op.kind == Op::Kind::wait_receive ? "receive" : "ask for";
+  return fmt::format("{} the {} of leaf {} {} stage {} (rank {})", verb, what, first_leaf + message.leaf, sends ? "to" : "from",
+                     sends ? message.to_stage : message.from_stage, rank_of_place[static_cast<std::size_t>(op.peer)]);
 }
 
 }  // namespace tributary

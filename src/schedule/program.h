@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,5 +48,9 @@ inline constexpr int receives_ahead = 2;
 
 // "post F2 0>1 from 0", "send G2 1>0 to 0", ...
 [[nodiscard]] std::string to_string(const Op& op);
+
+// The same in words: "receive the activations of leaf 7 from stage 0 (rank 4)". first_leaf: number in the step of this pipeline's leaf 0; rank_of_place: the
+// job's rank at each place of the pipeline.
+[[nodiscard]] std::string in_words(const Op& op, std::int64_t first_leaf, std::span<const int> rank_of_place);
 
 }  // namespace tributary

@@ -1,8 +1,10 @@
 #include "pipeline/engine.h"
 
 #include <gmock/gmock.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <numeric>
+#include <stdexcept>
 
 #include "base/error.h"
 #include "support/keep_leaves.h"
@@ -128,6 +130,60 @@ TEST(Engine, refuses_lists_that_do_not_fit_together) {
   bad.outputs.emplace_back("nowhere");
   EXPECT_THROW(make(bad), Error);
   EXPECT_NO_THROW(make(good));
+}
+
+TEST(Engine, says_of_what_a_block_throws_in_which_step_leaf_stage_and_block_it_was) {
+  const auto told = [](const auto& failure, bool training) {
+    Fixture f(2);
+    f.model.blocks[1].forward = [&failure, sound = f.model.blocks[1].forward](const BlockInput& in) {
+      if (in.context.leaf == 1) failure();
+      return sound(in);
+    };
+    f.leaves[1].context.training = training;
+    const Engine engine(f.model, f.cut);
+    KeepLeaves sink(f.cut.stages.front());
+    try {
+      if (training)
+        (void)engine.run(alone(2), {f.parameters}, f.leaves, {&sink});
+      else
+        (void)engine.evaluate(f.parameters, f.leaves[1]);
+    } catch (const Error& error) {
+      return error;
+    }
+    ADD_FAILURE() << "nothing was thrown";
+    return Error(ErrorKind::watchdog, "");
+  };
+  const Error own = told([] { fail(ErrorKind::data, "no such token"); }, true);
+  EXPECT_EQ(own.kind(), ErrorKind::data);
+  EXPECT_STREQ(own.what(), "step 4, leaf 1, stage 0, forward of block 'second': no such token");
+  const Error later = told([] { fail(ErrorKind::data, "no such token"); }, false);
+  EXPECT_STREQ(later.what(), "evaluation after step 3, leaf 1, stage 0, forward of block 'second': no such token");
+  const Error library = told([] { (void)at::linear(at::ones({2, 3}), at::ones({4, 5})); }, true);
+  EXPECT_EQ(library.kind(), ErrorKind::internal);
+  EXPECT_THAT(library.what(), testing::StartsWith("step 4, leaf 1, stage 0, forward of block 'second': mat1 and mat2 shapes cannot be multiplied"));
+  const Error other = told([] { throw std::out_of_range("index"); }, true);
+  EXPECT_STREQ(other.what(), "step 4, leaf 1, stage 0, forward of block 'second': index");
+}
+
+// Its forward is sound, its backward throws.
+class Throws : public torch::autograd::Function<Throws> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x) { return x * 1; }
+  static std::vector<at::Tensor> backward(torch::autograd::AutogradContext*, const std::vector<at::Tensor>&) { fail(ErrorKind::numerical, "no slope"); }
+};
+
+TEST(Engine, keeps_the_kind_of_what_a_backward_throws) {
+  Fixture f(1);
+  f.model.blocks[1].forward = [sound = f.model.blocks[1].forward](const BlockInput& in) -> std::vector<at::Tensor> { return {Throws::apply(sound(in)[0])}; };
+  const Engine engine(f.model, f.cut);
+  KeepLeaves sink(f.cut.stages.front());
+  try {
+    (void)engine.run(alone(1), {f.parameters}, f.leaves, {&sink});
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::numerical);
+    EXPECT_STREQ(error.what(), "step 4, leaf 0, stage 0, backward of block 'second': no slope");
+  }
 }
 
 TEST(Engine, refuses_a_program_that_leaves_a_leaf_unfinished) {
