@@ -1,51 +1,8 @@
-#include <cstdio>
-#include <exception>
-#include <optional>
-
 #include "app/command_line.h"
 #include "app/process.h"
-#include "base/error.h"
-
-namespace tributary {
-namespace {
-
-// An error that all ranks share is told once and each rank leaves in order; one that this rank alone has ends the job, since others may wait for this rank.
-int leave(const Session& session, const std::string& message, int exit_code, bool shared) {
-  const bool alone = session.world.size() == 1;
-  if (!alone && !shared) {
-    fmt::print(stderr, "tributary: rank {}: {}\n", session.world.rank(), message);
-    std::fflush(nullptr);
-    abort_all(exit_code);
-  }
-  if (session.world.rank() == 0) fmt::print(stderr, "tributary: {}\n", message);
-  std::fflush(nullptr);
-  return exit_code;
-}
-
-int run(int argc, char** argv) {
-  const Stopwatch started;
-  std::optional<MpiRuntime> runtime;
-  try {
-    runtime.emplace(argc, argv);
-  } catch (const Error& error) {
-    fmt::print(stderr, "tributary: {}\n", error.what());
-    return error.exit_code();
-  }
-  const Communicator world = Communicator::world();
-  const Session session{world, Log(world.rank()), started};
-  try {
-    return run_command_line(argc, argv, session);
-  } catch (const Error& error) {
-    return leave(session, error.what(), error.exit_code(), error.shared());
-  } catch (const std::exception& error) {
-    return leave(session, error.what(), static_cast<int>(ErrorKind::internal), false);
-  }
-}
-
-}  // namespace
-}  // namespace tributary
+#include "app/program.h"
 
 int main(int argc, char** argv) {
   tributary::prepare_process();
-  return tributary::run(argc, argv);
+  return tributary::run_program(argc, argv, tributary::run_command_line);
 }

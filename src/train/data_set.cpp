@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "comm/agree.h"
 #include "shards/verification.h"
+#include "train/plan_digest.h"
 
 namespace tributary {
 
@@ -17,6 +18,7 @@ Verify verify_named(const std::string& name) {
 
 DataSet open_data_set(const Communicator& comm, const std::filesystem::path& directory, Verify verify, const std::function<void()>& alive) {
   Catalogue catalogue = agreed(comm, [&] { return load_catalogue(directory); });
+  require_equal_plans(comm, {digest_of_data(catalogue)});  // the folder may be another one on another node
   // Part by part here and not in load_index, so that somebody who watches over the ranks hears of each.
   agreed(comm, [&] {
     for (auto p = static_cast<std::size_t>(comm.rank()); p < catalogue.parts.size(); p += static_cast<std::size_t>(comm.size())) {

@@ -26,7 +26,7 @@ struct DataSet {
 
 [[nodiscard]] Verify verify_named(const std::string& name);  // one of the names that data.verify allows
 
-// Collective: all ranks of `comm`. Throws on all ranks together: Error{missing, data, io}.
+// Collective: all ranks of `comm`. Throws on all ranks together: Error{missing, data, io}, Error{launch} when ranks find different data sets.
 // `alive` is called after each part that this rank has verified.
 [[nodiscard]] DataSet open_data_set(const Communicator& comm, const std::filesystem::path& directory, Verify verify, const std::function<void()>& alive = {});
 

@@ -12,9 +12,11 @@
 #include "comm/watchdog.h"
 #include "metrics/predictions.h"
 #include "train/evaluator.h"
+#include "train/name_waits.h"
 #include "train/network.h"
 #include "train/note_cache.h"
 #include "train/pipeline_plan.h"
+#include "train/plan_digest.h"
 #include "train/run_record.h"
 #include "train/run_settings.h"
 
@@ -165,13 +167,21 @@ std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Lo
   spread_settings.numerics.precision = "fp32";
   const Compute compute = prepare_compute(spread_settings, grid);
   const Cut cut = cut_for(world, log, spread_settings, compute, data, grid.shape());
-  const auto made = agreed(world, [&] { return std::make_unique<Network>(settings.model, settings.data.window_tokens, data.catalogue, parallel, cut); });
+  const auto made = agreed(world, [&] {
+    return std::make_unique<Network>(settings.model, settings.data.window_tokens, data.catalogue, parallel, cut, EngineOptions{{}, name_waits(watchdog, grid)});
+  });
   const Network& network = *made;
   std::vector<StageWish> wishes;
   for (const int stage : parallel.holding().own()) wishes.push_back({network.layout.stages[static_cast<std::size_t>(stage)].parameters});
   std::vector<at::Tensor> parameters;
   for (LoadedTensors& loaded : load_tensors(world, head, network.layout.whole, wishes, false)) parameters.push_back(loaded.parameters.to(compute.device));
   const BatchPlan plan = agreed(world, [&] { return BatchPlan(data.index, network.schema.tasks, plan_options(settings, network.model)); });
+  watchdog.progress("compare the plans of all ranks", head.state.step);
+  require_equal_plans(world, agreed(world, [&] {
+                        const std::set<std::int64_t> leaves = leaves_of_evaluation(plan, grid.shape().data, evaluated_together(grid.shape().pipeline));
+                        return std::vector{digest_of_program(), digest_of_settings(head.config_toml), digest_of_model(network.model),
+                                           digest_of_stages(network.layout, network.engine.options().recompute), digest_of_schedule(spread, leaves)};
+                      }));
   const FieldSelection fields = agreed(world, [&] {
     return fields_of(data.catalogue.schema, settings.data, parallel.fields(network.model, network.layout), network.model.marked_pairs.has_value());
   });

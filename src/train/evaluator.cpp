@@ -71,8 +71,7 @@ OwnResults run_leaves(const EvaluationTools& tools, const std::vector<at::Tensor
   own.counts.resize(network.model.tasks.size(), 0);
   const ProcessGrid& grid = tools.parallel.grid();
   EvaluationBatches batches(tools.plan, tools.data.index, tools.source, tools.collator, split, grid.shape().data, grid.place().data, tools.hidden);
-  // As many leaves at a time as keep every stage busy most of the time.
-  const auto together = static_cast<std::size_t>(grid.shape().pipeline == 1 ? 1 : 4 * grid.shape().pipeline);
+  const auto together = static_cast<std::size_t>(evaluated_together(grid.shape().pipeline));
   for (bool more = true; more;) {
     std::vector<LeafBatch> held;
     while (held.size() < together && more) {

@@ -52,6 +52,9 @@ struct EvaluationTools {
   HiddenSource* hidden = nullptr;  // a cache of token embeddings, or none
 };
 
+// Leaves that a rank of a pipeline of so many runs at a time: as many as keep every stage busy most of the time.
+[[nodiscard]] constexpr std::int64_t evaluated_together(int pipeline) { return pipeline == 1 ? 1 : 4 * std::int64_t{pipeline}; }
+
 // parameters: the arena of each stage of this rank. Collective: all ranks. Throws: Error{data, io, missing}, on all ranks together unless the model is cut.
 [[nodiscard]] Evaluation evaluate_split(const EvaluationTools& tools, const std::vector<at::Tensor>& parameters, Split split, std::int64_t step);
 

@@ -1,14 +1,18 @@
 #include "train/event_log.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "base/error.h"
 #include "base/files.h"
 
 namespace tributary {
 namespace {
+
+constexpr std::size_t most_bad_leaves = 16;  // of a line: a step may have thousands
 
 nlohmann::ordered_json as_json(const std::optional<double>& value) { return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr); }
 
@@ -31,7 +35,13 @@ std::string to_json_line(const StepRecord& r, const std::vector<std::string>& ta
                                  {"input_wait_s", r.input_wait_s},
                                  {"efficiency", r.efficiency}};
   if (r.loss_scale != 1) line["loss_scale"] = r.loss_scale;
-  if (!r.applied) line["not_finite_in"] = r.bad_part;
+  if (!r.applied) {
+    line["not_finite_in"] = r.bad_part;
+    line["not_finite_leaves"] = r.bad_leaves.size();
+    line["first_not_finite"] = nlohmann::ordered_json::array();
+    for (const BadLeaf& bad : std::span(r.bad_leaves).first(std::min(most_bad_leaves, r.bad_leaves.size())))
+      line["first_not_finite"].push_back({{"leaf", bad.leaf}, {"rank", bad.rank}, {"block", bad.block}, {"in", bad.forward ? "values" : bad.parameter}});
+  }
   return line.dump();
 }
 

@@ -8,6 +8,7 @@
 #include "optim/loss_scale.h"
 #include "optim/lr_schedule.h"
 #include "shards/task_kinds.h"
+#include "train/bad_leaves.h"
 #include "train/compute.h"
 #include "train/evaluator.h"
 #include "train/leaf_bounds.h"
@@ -92,18 +93,21 @@ std::vector<std::optional<double>> mean_losses(const StepTools& tools, const std
   return means;
 }
 
-void apply(const StepTools& tools, Training& run, const ReducedGradient& gradient, StepRecord& record) {
+void apply(const StepTools& tools, Training& run, const std::vector<Leaf>& leaves, const ReducedGradient& gradient, StepRecord& record) {
   const GradientStats& stats = gradient.stats;
   const LossScale scale = loss_scale_of(run.state);
   record.gradient_norm = stats.norm;
   record.learning_rate = learning_rate(tools.optim, run.state.step, tools.total_steps);
   record.applied = stats.finite;
   if (stats.finite) {
-    tools.watchdog.progress("update and gather parameters", run.state.step);
+    tools.watchdog.progress("update and gather parameters", run.state.step + 1);
     tools.reducer.update(tools.optim, {record.learning_rate, clip_factor(stats.norm, tools.optim.clip_norm) / scale.scale}, gradient, run.adam, run.parameters);
     run.state.updates = run.adam.front().updates;
   } else {
     record.bad_part = first_bad_part(tools.network.model, tools.network.layout.whole, stats.bad_blocks);
+    tools.watchdog.progress("find the leaves whose gradient is not finite", run.state.step + 1);
+    record.bad_leaves = find_bad_leaves(tools.parallel, tools.network.model, tools.network.layout, tools.network.engine,
+                                        in_type(run.parameters, compute_type(tools.numerics)), leaves);
   }
   // What a smaller loss scale may cure is no step towards giving up.
   run.state.skipped_in_row = stats.finite ? 0 : run.state.skipped_in_row + (may_back_off(scale) ? 0 : 1);
@@ -128,30 +132,42 @@ std::string first_bad_part(const BlockList& model, const ParameterLayout& layout
   return "no block";
 }
 
+void give_up_when_stuck(const StepRecord& record, const TrainState& state, std::int64_t max_skipped) {
+  if (state.skipped_in_row < std::max<std::int64_t>(1, max_skipped)) return;
+  throw Error(ErrorKind::numerical,
+              fmt::format("step {}: the gradient is not finite in {}, {} step(s) in a row; it began in {}; lower optim.learning_rate or optim.clip_norm, or "
+                          "look at the data (the loss of the step is {})",
+                          record.step, record.bad_part, state.skipped_in_row, in_words(record.bad_leaves, record.leaves),
+                          record.loss ? fmt::format("{}", *record.loss) : "undefined"))
+      .mark_shared();
+}
+
 StepRecord train_step(const StepTools& tools, Training& run, const News& news, Pace& pace) {
   const Stopwatch watch;
   const double waited_before_s = tools.batches.waited_s();
-  tools.watchdog.progress("read the batches", run.state.step);
+  tools.watchdog.progress("read the batches", run.state.step + 1);
   const OwnInput own = next_input(tools.batches, news);
-  tools.watchdog.progress("sum of label counts", run.state.step);
+  tools.watchdog.progress("sum of label counts", run.state.step + 1);
   const GlobalCounts counts = sum_counts(tools, own, news.stop_wanted, pace.busy_s);
   const StepBatches& step = *own.step;
   StepRecord record{run.state.step + 1, step.plan.epoch, step.plan.leaves, step.plan.records};
 
-  tools.watchdog.progress("forward and backward", run.state.step);
+  tools.watchdog.progress("forward and backward", run.state.step + 1);
   const Stopwatch busy;
   const std::vector<std::int64_t> bounds = leaf_bounds(step.plan.leaves, tools.parallel.grid().shape().data);
-  const std::vector<GradientSink*> sinks = tools.reducer.start(bounds);
   record.loss_scale = loss_scale_of(run.state).scale;
-  const auto outputs = tools.network.engine.run(tools.parallel.training(step.range.size()), in_type(run.parameters, compute_type(tools.numerics)),
-                                                leaves_of(tools, step, counts, record.loss_scale), sinks);
+  const std::vector<Leaf> leaves = leaves_of(tools, step, counts, record.loss_scale);
+  tools.watchdog.alive("wait until all ranks that share memory begin the step");
+  const std::vector<GradientSink*> sinks = tools.reducer.start(bounds);
+  const auto outputs =
+      tools.network.engine.run(tools.parallel.training(step.range.size()), in_type(run.parameters, compute_type(tools.numerics)), leaves, sinks);
   const double busy_s = busy.elapsed_s();
 
-  tools.watchdog.progress("reduce gradients", run.state.step);
+  tools.watchdog.progress("reduce gradients", run.state.step + 1);
   const ReducedGradient gradient = tools.reducer.reduce(record.loss_scale);
   record.task_losses = mean_losses(tools, outputs, counts, bounds);
   record.loss = total_loss(record.task_losses, tools.network.model, tools.network.schema, tools.task_weights);
-  apply(tools, run, gradient, record);
+  apply(tools, run, leaves, gradient, record);
 
   record.stop = counts.stop;
   record.seconds = watch.elapsed_s();

@@ -52,6 +52,10 @@ struct Pace {  // of this rank in the step before
 // Collective: all ranks. Throws on all ranks together: Error{data, io, missing} of the input, and the failure in the news.
 [[nodiscard]] StepRecord train_step(const StepTools& tools, Training& run, const News& news, Pace& pace);
 
+// Throws: Error{numerical}, on all ranks together, when the step was the last of max_skipped in a row whose gradient is not finite: step, block, parameter,
+// and the leaves with their ranks are named.
+void give_up_when_stuck(const StepRecord& record, const TrainState& state, std::int64_t max_skipped);
+
 // The last block, counted in the order of forward, that has a parameter in one of these arena blocks, and that parameter: "block 'lstm.1' (lstm.1.fc.weight)".
 [[nodiscard]] std::string first_bad_part(const BlockList& model, const ParameterLayout& layout, const std::vector<std::int64_t>& bad_blocks);
 

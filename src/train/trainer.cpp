@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -17,9 +18,11 @@
 #include "train/data_set.h"
 #include "train/evaluator.h"
 #include "train/event_log.h"
+#include "train/name_waits.h"
 #include "train/network.h"
 #include "train/note_cache.h"
 #include "train/pipeline_plan.h"
+#include "train/plan_digest.h"
 #include "train/pretrained.h"
 #include "train/progress.h"
 #include "train/run_lock.h"
@@ -50,7 +53,7 @@ class Trainer {
         watchdog_(watchdog),
         data_(std::move(data)),
         parallel_(grid, settings_.parallel),
-        network_(settings_.model, settings_.data.window_tokens, data_.catalogue, parallel_, cut, {{}, [this](const Op& op) { name_wait(op); }}),
+        network_(settings_.model, settings_.data.window_tokens, data_.catalogue, parallel_, cut, {{}, name_waits(watchdog, grid)}),
         choice_(choose_reducer(settings_.parallel.reducer, compute.device.type(), grid.shape(), grid.places(), grid.nodes())),
         reducer_(parallel_.holding(), network_.layout, reduction_of(settings_), choice_, compute.device),
         plan_(data_.index, network_.schema.tasks, plan_options(settings_, network_.model)),
@@ -70,12 +73,26 @@ class Trainer {
                              {settings_, data_, network_, compute_, parallel_.whole_arena(network_.layout, run_.parameters), bits_depend_on(machines.front()),
                               [&] { watchdog_.alive(); }},
                              CacheBuild::missing);
+    compare_plans();
     steps();
     summary_.best = (folder_ / "best").string();
     return summary_;
   }
 
  private:
+  // Before anybody waits for a message that another rank does not plan.
+  void compare_plans() const {
+    watchdog_.progress("compare the plans of all ranks", run_.state.step);
+    require_equal_plans(world_, agreed(world_, [&] {
+                          const GridShape& grid = parallel_.grid().shape();
+                          const std::set<std::int64_t> steps = compared_steps(plan_, run_.state.step);
+                          std::set<std::int64_t> leaves = leaves_of_pipelines(plan_, steps, grid.data);
+                          leaves.merge(leaves_of_evaluation(plan_, grid.data, evaluated_together(grid.pipeline)));
+                          return std::vector{digest_of_model(network_.model), digest_of_stages(network_.layout, network_.engine.options().recompute),
+                                             digest_of_schedule(settings_.parallel, leaves), digest_of_sums(grid, choice_), digest_of_batches(plan_, steps)};
+                        }));
+  }
+
   // A state to start from, and the papers of the run.
   void begin(const ResumeChoice& resume, const std::vector<RankMachine>& machines) {
     const std::optional<std::filesystem::path> from = checkpoint_to_resume(resume.mode);
@@ -195,7 +212,7 @@ class Trainer {
       const StepRecord record = train_step(tools, run_, {stop_.pending(), log_failure}, pace);
       log_failure = write_event(record);
       progress.step(record);
-      give_up_when_stuck(record);
+      give_up_when_stuck(record, run_.state, settings_.train.max_skipped);
       const bool last = run_.state.step == total_steps_;
       const bool validated = validation_due();
       const bool better = validated && validate(progress);
@@ -278,16 +295,6 @@ class Trainer {
     return better;
   }
 
-  void give_up_when_stuck(const StepRecord& record) const {
-    if (run_.state.skipped_in_row < std::max<std::int64_t>(1, settings_.train.max_skipped)) return;
-    throw Error(
-        ErrorKind::numerical,
-        fmt::format("step {}: the gradient is not finite in {}, {} step(s) in a row; lower optim.learning_rate or optim.clip_norm, or look at the data (the "
-                    "loss of the step is {})",
-                    record.step, record.bad_part, run_.state.skipped_in_row, record.loss ? fmt::format("{}", *record.loss) : "undefined"))
-        .mark_shared();
-  }
-
   void save(const std::string& name) {
     watchdog_.progress("save a checkpoint", run_.state.step);
     const GridPlace& place = parallel_.grid().place();
@@ -310,9 +317,6 @@ class Trainer {
   }
 
   [[nodiscard]] HiddenSource* hidden() const { return fields_.tokens ? cache_.get() : nullptr; }
-
-  // What the watchdog's report says this rank waits for.
-  void name_wait(const Op& op) const { watchdog_.alive(to_string(op)); }
 
   [[nodiscard]] std::int64_t total_parameters() const {
     std::int64_t sum = 0;
@@ -364,6 +368,7 @@ RunSummary train(const Communicator& world, const Log& log, const LoadedSettings
     remove_temporaries(run.dir);
   });
   watchdog.progress("make the grid", 0);
+  require_equal_plans(world, {digest_of_program(), digest_of_settings(loaded.toml)});
   const ProcessGrid grid(world.split(0, world.rank()),
                          grid_shape(world.size(), loaded.settings.parallel.data, static_cast<int>(loaded.settings.parallel.pipeline)));
   const Compute compute = prepare_compute(loaded.settings, grid);

@@ -6,3 +6,8 @@ add_script_test(train.equal_bits_on_grids_of_pipelines fault/train_grids.py PROC
 add_script_test(train.survives_kill_signal_time_limit_and_hang fault/train_faults.py PROCESSORS 3)
 add_script_test(train.goes_on_from_where_it_is_told_and_keeps_the_best fault/train_resume.py PROCESSORS 2)
 add_script_test(train.guards_its_folder_and_its_start fault/train_guards.py PROCESSORS 2)
+add_mpi_test(plan_digest RANKS 1 3 TORCH LINK tributary_train)
+add_executable(broken_rank fault/broken_rank.cpp)
+target_link_libraries(broken_rank PRIVATE tributary_app)
+tributary_torch(broken_rank)
+add_script_test(train.leaves_together_when_one_rank_breaks fault/train_broken_ranks.py PROCESSORS 4)
