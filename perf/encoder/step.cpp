@@ -131,12 +131,13 @@ nlohmann::json run(const Communicator& comm, const std::string& folder, const st
   const Records records{given.at("ids"), given.at("offsets"), given.at("labels")};
   const ProcessGrid grid(comm.split(0, comm.rank()), {comm.size(), 1});
   const Holding holding{grid, {0}};
-  FineTuning tuning{engine,
-                    GradientReducer(holding, layout, Reduction::exact, choose_reducer("auto", at::kCPU, grid.shape(), grid.places(), grid.nodes()), at::kCPU),
-                    {},
-                    {}};
+  FineTuning tuning{
+      engine,
+      GradientReducer(holding, layout, Reduction::exact, choose_reducer("auto", at::kCPU, grid.shape(), grid.places(), grid.nodes()), at::kCPU, true),
+      {},
+      {}};
   tuning.parameters = tuning.reducer.place_parameters({parameters});
-  tuning.adam.push_back(make_adam_state(tuning.reducer.count(0)));
+  tuning.adam.push_back(make_adam_state(tuning.reducer.updated(0).count));
   nlohmann::json result = {{"seconds", nlohmann::json::array()}, {"losses", nlohmann::json::array()}, {"balance", nlohmann::json::array()}, {"tokens", 0}};
   for (std::int64_t step = 0; (step + 1) * batch_records <= records.labels.size(0); ++step) {
     comm.barrier();

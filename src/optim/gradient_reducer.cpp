@@ -20,14 +20,16 @@ NormPlan norm_of(const Holding& holding, const ModelLayout& layout) {
 
 }  // namespace
 
-GradientReducer::GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction, const ReducerChoice& choice, at::Device device)
+GradientReducer::GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction, const ReducerChoice& choice, at::Device device,
+                                 bool sharded)
     : holding_(holding),
       layout_(layout),
       reduction_(reduction),
+      sharded_(sharded || holding.slices() == 1),
       own_(holding.own()),
       norm_(norm_of(holding, layout)),
       team_(choice.teams.at(static_cast<std::size_t>(holding.grid.place().pipeline))) {
-  for (const TeamShape& team : choice.teams) writes_.push_back(choice.backend != "window" || team.local_of(holding.slice()) == 0);
+  for (const TeamShape& team : choice.teams) writes_.push_back(!sharded_ || choice.backend != "window" || team.local_of(holding.slice()) == 0);
   DeviceWire wire;
   if (choice.backend == "nccl") wire = make_wire(holding.grid.data(), device);
   // Several stages become ready in an order that ranks with unequal numbers of leaves need not share.
@@ -43,10 +45,12 @@ GradientReducer::GradientReducer(const Holding& holding, const ModelLayout& layo
     else
       exchanges_.push_back(std::make_unique<HostExchange>(holding.grid.data(), team_, std::move(parts), buckets));
     trees_.emplace_back(stage, *exchanges_.back(), buckets, reduction);
+    if (!sharded_) sums_.push_back(exchanges_.back()->place_weights(at::zeros({stage.parameters.trainable}, at::TensorOptions(at::kFloat).device(device))));
   }
 }
 
 std::vector<at::Tensor> GradientReducer::place_parameters(const std::vector<at::Tensor>& arenas) {
+  if (!sharded_) return arenas;
   std::vector<at::Tensor> placed;
   for (std::size_t i = 0; i < own_.size(); ++i) placed.push_back(exchanges_[i]->place_weights(arenas[i]));
   return placed;
@@ -74,14 +78,30 @@ ReducedGradient GradientReducer::reduce(double loss_scale) {
   ReducedGradient gradient;
   for (std::vector<at::Tensor>& of_stage : parts) gradient.slices.push_back(std::move(of_stage.front()));
   gradient.stats = measure_gradient(holding_.grid.world(), norm_, gradient.slices, loss_scale);
+  if (!sharded_) gather(gradient.slices);
   return gradient;
+}
+
+Range GradientReducer::slice(std::size_t i) const {
+  const auto number = static_cast<std::size_t>(holding_.slice());
+  return {slices_[i].offsets[number], slices_[i].counts[number]};
+}
+
+// Slices of the sum become the whole sum. Nobody reads the one of the step before any more: all have begun this step.
+void GradientReducer::gather(std::vector<at::Tensor>& slices) {
+  for (std::size_t i = 0; i < own_.size(); ++i) {
+    const Range own = slice(i);
+    sums_[i].narrow(0, own.offset, own.count).copy_(slices[i]);
+    exchanges_[i]->share_weights(sums_[i]);
+    slices[i] = sums_[i];
+  }
 }
 
 void GradientReducer::update(const OptimConfig& config, const UpdateScale& scale, const ReducedGradient& gradient, std::vector<AdamState>& adam,
                              const std::vector<at::Tensor>& parameters) {
   for (std::size_t i = 0; i < own_.size(); ++i) {
-    update_slice(stage(i), config, scale, offset(i), gradient.slices[i], adam[i], parameters[i]);
-    exchanges_[i]->share_weights(parameters[i]);
+    update_slice(stage(i), config, scale, updated(i).offset, gradient.slices[i], adam[i], parameters[i]);
+    if (sharded_) exchanges_[i]->share_weights(parameters[i]);
   }
   if (layout_.later.empty()) return;
   share_parameters(holding_, layout_, parameters, writes_);

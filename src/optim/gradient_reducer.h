@@ -1,4 +1,5 @@
-// From the leaves' gradients to new parameters, over all ranks of a grid: sums through the tree, the norm, AdamW on slices, weights back to everybody.
+// From the leaves' gradients to new parameters, over all ranks of a grid: sums through the tree, the norm, AdamW. Sharded, each rank updates its
+// slice and the weights go back to everybody; else the sum goes to everybody, and each rank updates all weights of its stages.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -18,7 +19,7 @@
 namespace tributary {
 
 struct ReducedGradient {
-  std::vector<at::Tensor> slices;  // of each own stage, as large as reduce() was told; valid until the next start()
+  std::vector<at::Tensor> slices;  // of each own stage what this rank updates, as large as reduce() was told; valid until the next start()
   GradientStats stats;
 };
 
@@ -26,8 +27,8 @@ struct ReducedGradient {
 class GradientReducer {
  public:
   // Keeps references to holding and layout. `choice`: as choose_reducer() of the grid and the device, on which gradients and weights lie; a GPU is the one
-  // that use_gpu() gave this rank.
-  GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction, const ReducerChoice& choice, at::Device device);
+  // that use_gpu() gave this rank. sharded: as OptimConfig.
+  GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction, const ReducerChoice& choice, at::Device device, bool sharded);
 
   // The arenas of the own stages, where update() can work on them: ranks of a node may see the same memory.
   [[nodiscard]] std::vector<at::Tensor> place_parameters(const std::vector<at::Tensor>& arenas);
@@ -42,16 +43,20 @@ class GradientReducer {
   void update(const OptimConfig& config, const UpdateScale& scale, const ReducedGradient& gradient, std::vector<AdamState>& adam,
               const std::vector<at::Tensor>& parameters);
 
-  // Of the i-th own stage. No communication.
-  [[nodiscard]] std::int64_t offset(std::size_t i) const { return slices_[i].offsets[static_cast<std::size_t>(holding_.slice())]; }
-  [[nodiscard]] std::int64_t count(std::size_t i) const { return slices_[i].counts[static_cast<std::size_t>(holding_.slice())]; }
+  // Of the i-th own stage, without communication: what this rank updates and has moments of.
+  [[nodiscard]] Range updated(std::size_t i) const { return sharded_ ? slice(i) : Range{0, stage(i).trainable}; }
+  // Its slice, sharded or not: those of all ranks that hold the stage are apart and together the whole.
+  [[nodiscard]] Range slice(std::size_t i) const;
   [[nodiscard]] const ParameterLayout& stage(std::size_t i) const { return layout_.stages[static_cast<std::size_t>(own_[i])].parameters; }
   [[nodiscard]] std::size_t stages() const { return own_.size(); }
 
  private:
+  void gather(std::vector<at::Tensor>& slices);
+
   const Holding& holding_;
   const ModelLayout& layout_;
   Reduction reduction_;
+  bool sharded_;
   std::vector<int> own_;
   NormPlan norm_;
   TeamShape team_;            // of the ranks that hold the same stages
@@ -59,6 +64,7 @@ class GradientReducer {
   std::vector<ArenaSlices> slices_;
   std::vector<std::unique_ptr<SliceExchange>> exchanges_;  // one an own stage
   std::vector<GradientTree> trees_;
+  std::vector<at::Tensor> sums_;  // whole, of each own stage, where not sharded
 };
 
 }  // namespace tributary

@@ -16,6 +16,7 @@ struct OptimConfig {
   std::string schedule = "cosine";
   double final_fraction = 0;
   std::map<std::string, double> factor;
+  bool sharded = true;
 };
 
 inline Section section_of(OptimConfig& c) {
@@ -29,7 +30,8 @@ inline Section section_of(OptimConfig& c) {
            {"warmup_steps", &c.warmup_steps, "linear warm-up", {}, 0, 1e15},
            {"schedule", &c.schedule, "after the warm-up", {"cosine", "constant"}},
            {"final_fraction", &c.final_fraction, "cosine ends at this fraction of learning_rate", {}, 0, 1},
-           {"factor", &c.factor, "learning-rate factor by parameter name prefix, e.g. {encoder = 0.1}"}}};
+           {"factor", &c.factor, "learning-rate factor by parameter name prefix, e.g. {encoder = 0.1}"},
+           {"sharded", &c.sharded, "each data-parallel rank keeps moments of, and updates, its slice of its stages; false: all of them"}}};
 }
 
 struct NumericsConfig {

@@ -29,7 +29,8 @@ class SliceExchange {
   // This rank's slices of the sum, as slice_gradient(), valid until the next start(). Collective. Blocks: until all ranks' buckets are ready.
   [[nodiscard]] virtual std::vector<at::Tensor> finish() = 0;
 
-  // An arena with the values of `weights` for share_weights(); its ranks may see one and the same memory, so all give the same values. Collective.
+  // An arena with the values of `weights` (or of a whole sum, [trained]) for share_weights(); its ranks may see one and the same memory, so all give the same
+  // values. Collective.
   [[nodiscard]] virtual at::Tensor place_weights(const at::Tensor& weights) = 0;
 
   // Every rank has updated its slice of an arena that place_weights() gave: afterwards every rank sees all of them. Collective.

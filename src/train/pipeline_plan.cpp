@@ -38,7 +38,8 @@ PartitionProblem problem_of(const PlanQuestion& question) {
   problem.graph = graph_of(question.model);
   problem.blocks = question.costs;
   for (const ParameterSpec& spec : question.model.parameters) problem.parameter_bytes[spec.name] = spec.count() * static_cast<std::int64_t>(sizeof(float));
-  problem.state = {1, more_partial_sums(question), 2, question.data_ranks};
+  const bool sharded = question.settings.optim.sharded || question.data_ranks == 1;
+  problem.state = {sharded ? 1.0 : 2.0, more_partial_sums(question), 2, sharded ? question.data_ranks : 1};  // not sharded: the sum is whole on every rank too
   problem.rank_of_stage = placement(kind, pipeline);
   const StepSchedule step = step_schedule(kind, pipeline, question.leaves);
   for (int s = 0; s < pipeline.stages(); ++s) {

@@ -111,7 +111,7 @@ LoadedSettings parse_run_settings(std::string_view text, const std::string& file
   validate(loaded.settings);
   loaded.toml = configuration.to_toml();
   loaded.json = configuration.to_json();
-  loaded.digest = configuration.digest({"run", "checkpoint", "parallel", "data.shards", "data.verify", "text.pretrained", "text.cache"});
+  loaded.digest = configuration.digest({"run", "checkpoint", "parallel", "optim.sharded", "data.shards", "data.verify", "text.pretrained", "text.cache"});
   return loaded;
 }
 

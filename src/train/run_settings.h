@@ -40,9 +40,10 @@ void check_ranks(const RunConfig& run, int ranks);
 
 struct LoadedSettings {
   RunSettings settings;
-  std::string toml;    // printout: reading it back gives the same settings
-  std::string json;    // for run.json
-  std::string digest;  // of what decides the numbers: without [run], [checkpoint], [parallel], data.shards, data.verify, text.pretrained, text.cache
+  std::string toml;  // printout: reading it back gives the same settings
+  std::string json;  // for run.json
+  // Of what decides the numbers: without [run], [checkpoint], [parallel], optim.sharded, data.shards, data.verify, text.pretrained, text.cache.
+  std::string digest;
 };
 
 // Text and overrides over the defaults, then what the folder of text.pretrained says (`encoder`; nothing for the settings of a checkpoint, which say it

@@ -34,7 +34,7 @@ struct StepTools {
 struct Training {
   TrainState state;                    // cursor and counters: the same on every rank
   std::vector<at::Tensor> parameters;  // the arena of each stage of this rank, whole on every rank that holds the stage; float32, on its device
-  std::vector<AdamState> adam;         // moments of this rank's slices
+  std::vector<AdamState> adam;         // moments of what this rank updates of each
 };
 
 // What this rank has to tell the others before the step; it rides in the sum of label counts.

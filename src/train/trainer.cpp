@@ -55,7 +55,7 @@ class Trainer {
         parallel_(grid, settings_.parallel),
         network_(settings_.model, settings_.data.window_tokens, data_.catalogue, parallel_, cut, {{}, name_waits(watchdog, grid)}),
         choice_(choose_reducer(settings_.parallel.reducer, compute.device.type(), grid.shape(), grid.places(), grid.nodes())),
-        reducer_(parallel_.holding(), network_.layout, reduction_of(settings_), choice_, compute.device),
+        reducer_(parallel_.holding(), network_.layout, reduction_of(settings_), choice_, compute.device, settings_.optim.sharded),
         plan_(data_.index, network_.schema.tasks, plan_options(settings_, network_.model)),
         fields_(fields_of(data_.catalogue.schema, settings_.data, parallel_.fields(network_.model, network_.layout), network_.model.marked_pairs.has_value())),
         collator_(make_collator(data_, network_.schema, settings_.data, fields_, network_.model.marked_pairs)) {
@@ -103,7 +103,7 @@ class Trainer {
       initialise(network_.layout.whole, whole, static_cast<std::uint64_t>(settings_.train.seed));
       take_pretrained(whole);
       run_.parameters = cut_arena(network_.layout, whole, parallel_.holding().own());
-      for (std::size_t i = 0; i < reducer_.stages(); ++i) run_.adam.push_back(make_adam_state(reducer_.count(i)));
+      for (std::size_t i = 0; i < reducer_.stages(); ++i) run_.adam.push_back(make_adam_state(reducer_.updated(i).count));
     }
     run_.parameters = reducer_.place_parameters(on_device(run_.parameters, compute_.device));
     for (AdamState& adam : run_.adam) adam = {adam.first.to(compute_.device), adam.second.to(compute_.device), adam.updates};
@@ -172,7 +172,7 @@ class Trainer {
     extra_ = nlohmann::ordered_json::parse(head.manifest.extra_json);
     warn_of_another_machine(from, machine);
     std::vector<StageWish> wishes;
-    for (std::size_t i = 0; i < reducer_.stages(); ++i) wishes.push_back({reducer_.stage(i), reducer_.offset(i), reducer_.count(i)});
+    for (std::size_t i = 0; i < reducer_.stages(); ++i) wishes.push_back({reducer_.stage(i), reducer_.updated(i).offset, reducer_.updated(i).count});
     for (LoadedTensors& tensors : load_tensors(world_, head, network_.layout.whole, wishes, true)) {
       run_.parameters.push_back(std::move(tensors.parameters));
       run_.adam.push_back({std::move(tensors.moments.first), std::move(tensors.moments.second), head.state.updates});
@@ -300,8 +300,11 @@ class Trainer {
     const GridPlace& place = parallel_.grid().place();
     const std::vector<at::Tensor> parameters = on_device(run_.parameters, at::kCPU);
     CheckpointSource source{network_.layout.whole, {}, place.data, parallel_.grid().shape().data, run_.state, loaded_.toml, data_.catalogue, extra_.dump()};
-    for (std::size_t i = 0; i < reducer_.stages(); ++i)
-      source.stages.push_back({reducer_.stage(i), parameters[i], {reducer_.offset(i), run_.adam[i].first.cpu(), run_.adam[i].second.cpu()}});
+    for (std::size_t i = 0; i < reducer_.stages(); ++i) {
+      const Range slice = reducer_.slice(i);  // of moments that every rank has whole, each writes a slice too
+      const auto own = [&](const at::Tensor& moments) { return moments.narrow(0, slice.offset - reducer_.updated(i).offset, slice.count).cpu(); };
+      source.stages.push_back({reducer_.stage(i), parameters[i], {slice.offset, own(run_.adam[i].first), own(run_.adam[i].second)}});
+    }
     save_checkpoint(world_, folder_, name, source);
   }
 

@@ -52,17 +52,19 @@ TEST(ExactTraining, is_equal_bit_for_bit_whatever_sums_the_gradients_and_however
   TrainingCase given{two_block_model(), Reduction::exact, 6, [](std::int64_t step) { return 3 + step % 5; }};
   const TrainingResult alone = train_alone(given);
   int compared = 0;
-  for (const int local : {1, 2, 3, 4}) {
-    if (world.size() % local != 0) continue;
-    given.nodes.clear();
-    for (int r = 0; r < world.size(); ++r) given.nodes.push_back(r / local);
-    for (const char* reducer : {"auto", "mpi", "window", "nccl"}) {
-      given.reducer = reducer;
-      expect_equal(train_together(given), alone, fmt::format("{}, {} ranks a node", reducer, local));
-      ++compared;
+  for (const bool sharded : {true, false})
+    for (const int local : {1, 2, 3, 4}) {
+      if (world.size() % local != 0) continue;
+      given.nodes.clear();
+      for (int r = 0; r < world.size(); ++r) given.nodes.push_back(r / local);
+      for (const char* reducer : {"auto", "mpi", "window", "nccl"}) {
+        given.reducer = reducer;
+        given.sharded = sharded;
+        expect_equal(train_together(given), alone, fmt::format("{}, {} ranks a node, optimizer {}sharded", reducer, local, sharded ? "" : "not "));
+        ++compared;
+      }
     }
-  }
-  EXPECT_GE(compared, 4);
+  EXPECT_GE(compared, 8);
 }
 
 TEST(FastTraining, differs_from_exact_by_rounding_only) {

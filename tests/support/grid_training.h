@@ -36,10 +36,11 @@ struct TrainingCase {
   std::int64_t (*leaves)(std::int64_t step) = [](std::int64_t) -> std::int64_t { return 8; };
   std::string reducer = "auto";
   std::vector<int> nodes = {};  // of every rank, in place of the real ones
+  bool sharded = true;
 };
 
-// Moments of the whole model, from the slices of all ranks.
-inline at::Tensor gather_moments(const Parallel& parallel, const ModelLayout& layout, const std::vector<at::Tensor>& slices) {
+// Moments of the whole model, from the slices of all ranks, or from this one alone where it has them whole.
+inline at::Tensor gather_moments(const Parallel& parallel, const ModelLayout& layout, const std::vector<at::Tensor>& slices, bool sharded) {
   std::vector<at::Tensor> arenas;
   const std::vector<int> own = parallel.holding().own();
   for (std::size_t i = 0; i < own.size(); ++i) {
@@ -47,6 +48,10 @@ inline at::Tensor gather_moments(const Parallel& parallel, const ModelLayout& la
     const ArenaSlices places = slice_arena(stage.trainable, parallel.holding().slices());
     const auto slice = static_cast<std::size_t>(parallel.holding().slice());
     arenas.push_back(make_arena(stage, at::kFloat));
+    if (!sharded) {
+      arenas.back().narrow(0, 0, stage.trainable).copy_(slices[i]);
+      continue;
+    }
     arenas.back().narrow(0, places.offsets[slice], places.counts[slice]).copy_(slices[i]);
     parallel.grid().data().all_gather_in_place(std::span(arenas.back().data_ptr<float>(), static_cast<std::size_t>(stage.trainable)), places.counts,
                                                places.offsets);
@@ -72,7 +77,7 @@ inline TrainingResult train_on_grid(const Parallel& parallel, const TrainingCase
   // What sums on GPUs does the same with messages in host memory.
   const at::DeviceType chosen_for = given.reducer == "nccl" ? at::kCUDA : at::kCPU;
   const ReducerChoice choice = choose_reducer(given.reducer, chosen_for, grid.shape(), grid.places(), given.nodes.empty() ? grid.nodes() : given.nodes);
-  GradientReducer reducer(parallel.holding(), layout, given.reduction, choice, at::kCPU);
+  GradientReducer reducer(parallel.holding(), layout, given.reduction, choice, at::kCPU, given.sharded);
   OptimConfig config;
   config.warmup_steps = 3;
   config.clip_norm = 0.05;
@@ -80,7 +85,7 @@ inline TrainingResult train_on_grid(const Parallel& parallel, const TrainingCase
   initialise(layout.whole, whole, 5);
   const std::vector<at::Tensor> parameters = reducer.place_parameters(cut_arena(layout, whole, parallel.holding().own()));
   std::vector<AdamState> adam;
-  for (std::size_t i = 0; i < reducer.stages(); ++i) adam.push_back(make_adam_state(reducer.count(i)));
+  for (std::size_t i = 0; i < reducer.stages(); ++i) adam.push_back(make_adam_state(reducer.updated(i).count));
   const auto data = static_cast<std::size_t>(grid.place().data);
   TrainingResult result;
   for (std::int64_t step = 0; step < given.steps; ++step) {
@@ -111,8 +116,8 @@ inline TrainingResult train_on_grid(const Parallel& parallel, const TrainingCase
     first.push_back(state.first);
     second.push_back(state.second);
   }
-  result.first = gather_moments(parallel, layout, first);
-  result.second = gather_moments(parallel, layout, second);
+  result.first = gather_moments(parallel, layout, first, given.sharded);
+  result.second = gather_moments(parallel, layout, second, given.sharded);
   return result;
 }
 
