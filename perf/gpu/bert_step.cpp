@@ -95,12 +95,12 @@ nlohmann::json measure(const Communicator& world, const RunSettings& settings, c
   const Engine engine(model, layout);
   const Holding holding{grid, {0}};
   const ReducerChoice choice = choose_reducer("auto", compute.device.type(), grid.shape(), grid.places(), grid.nodes());
-  GradientReducer reducer(holding, layout, Reduction::exact, choice, compute.device);
+  GradientReducer reducer(holding, layout, Reduction::exact, choice, compute.device, true);
   const at::Tensor whole = make_arena(layout.whole, at::kFloat);
   initialise(layout.whole, whole, 1);
   Run run{
       grid, engine, reducer, settings.numerics, compute.type, reducer.place_parameters({whole.to(compute.device)}), {}, first_loss_scale(settings.numerics)};
-  run.adam.push_back(make_adam_state(reducer.count(0), compute.device));
+  run.adam.push_back(make_adam_state(reducer.updated(0).count, compute.device));
   nlohmann::json result = {{"gpu", compute.gpu},
                            {"precision", settings.numerics.precision},
                            {"parameters", layout.whole.trainable_count()},

@@ -31,9 +31,9 @@ void run(const Session& session, const Options& options) {
     const BlockList model = build_model(settings.model, data.catalogue.schema, static_cast<std::int64_t>(data.catalogue.vocabulary.size()));
     const std::int64_t leaves = std::max<std::int64_t>(1, settings.train.global_batch / settings.train.micro_batch / grid.data);
     const PlanQuestion question{settings, model, measure_run(settings, compute, data), grid.data, leaves};
-    const Partition partition = plan_partition(question);
-    const Timeline timeline = plan_timeline(question, partition);
-    fmt::print("{}", plan_report(question, partition, timeline));
+    const StagePlan plan = plan_stages(question);
+    const Timeline timeline = plan_timeline(question, plan.partition);
+    fmt::print("{}", plan_report(question, plan, timeline));
     if (options.svg.empty()) return;
     write_file(options.svg, plan_picture(question, timeline));
     fmt::print("{}: the timeline of a step\n", options.svg);

@@ -28,6 +28,7 @@ struct BlockCost {  // of one leaf
   double backward_weight_s = 0;
   std::int64_t activation_bytes = 0;           // kept from forward to the end of backward, what the block gives included
   std::vector<std::int64_t> gives_bytes = {};  // [GraphBlock::gives]; a gradient has the size of its tensor
+  std::int64_t transient_bytes = 0;            // held once, while its backward runs
 };
 
 // Bytes for each byte of the weights. Gradients and partial sums are held for each use of a trained parameter, optimizer state by the stage of its first use.
@@ -61,7 +62,8 @@ struct MemoryNeed {
   std::int64_t gradients = 0;
   std::int64_t partial_sums = 0;
   std::int64_t optimizer = 0;
-  std::int64_t activations = 0;  // live leaves * (activations of the blocks + what came from another rank); messages in flight are not counted
+  std::int64_t activations = 0;  // live leaves * (activations of the blocks + what came from another rank) + the largest of the blocks' transient bytes;
+                                 // messages in flight are not counted
   [[nodiscard]] std::int64_t total() const { return weights + gradients + partial_sums + optimizer + activations; }
   MemoryNeed& operator+=(const MemoryNeed& other);
   bool operator==(const MemoryNeed&) const = default;

@@ -36,7 +36,8 @@ void StageCosts::check_problem() const {
           name, cost.forward_s, cost.backward_input_s, cost.backward_weight_s);
     check(cost.gives_bytes.size() == p.graph.blocks[b].gives.size(), "block '{}' gives {} tensors, sizes are known of {}", name, p.graph.blocks[b].gives.size(),
           cost.gives_bytes.size());
-    check(cost.activation_bytes >= 0 && std::all_of(cost.gives_bytes.begin(), cost.gives_bytes.end(), [](std::int64_t bytes) { return bytes >= 0; }),
+    check(cost.activation_bytes >= 0 && cost.transient_bytes >= 0 &&
+              std::all_of(cost.gives_bytes.begin(), cost.gives_bytes.end(), [](std::int64_t bytes) { return bytes >= 0; }),
           "block '{}' has a negative size", name);
   }
   for (std::size_t s = 0; s < p.live.size(); ++s)
@@ -83,10 +84,12 @@ void StageCosts::fill_tables() {
   const std::size_t width = blocks_ + 1;
   work_s_.assign(width * width, 0);
   state_bytes_.assign(width * width, 0);
+  transient_.assign(width * width, 0);
   activations_.assign(width, 0);
   for (std::size_t b = 0; b < blocks_; ++b) activations_[b + 1] = activations_[b] + problem_.blocks[b].activation_bytes;
   for (std::size_t first = 0; first < blocks_; ++first) {
     double work = 0;
+    std::int64_t transient = 0;
     Uses sum;
     for (std::size_t b = first; b < blocks_; ++b) {
       const BlockCost& cost = problem_.blocks[b];
@@ -94,6 +97,8 @@ void StageCosts::fill_tables() {
       add_uses(first, b, sum);
       work_s_[first * width + b + 1] = work;
       state_bytes_[first * width + b + 1] = state(sum).total();
+      transient = std::max(transient, cost.transient_bytes);
+      transient_[first * width + b + 1] = transient;
     }
   }
 }
@@ -114,7 +119,8 @@ MemoryNeed StageCosts::state(const Uses& uses) const {
 }
 
 std::int64_t StageCosts::activation_bytes(std::size_t stage, std::size_t first, std::size_t last) const {
-  return problem_.live[stage] * (activations_[last] - activations_[first] + (enters(stage) ? boundaries_[first].forward_bytes : 0));
+  return problem_.live[stage] * (activations_[last] - activations_[first] + (enters(stage) ? boundaries_[first].forward_bytes : 0)) +
+         transient_[first * (blocks_ + 1) + last];
 }
 
 MemoryNeed StageCosts::stage_memory(std::size_t stage, std::size_t first, std::size_t last) const {

@@ -69,6 +69,7 @@ class StageCosts {
   std::vector<std::int64_t> activations_;  // [blocks + 1] of all blocks before
   std::vector<double> work_s_;             // [blocks + 1, blocks + 1]
   std::vector<std::int64_t> state_bytes_;  // [blocks + 1, blocks + 1]
+  std::vector<std::int64_t> transient_;    // [blocks + 1, blocks + 1] the largest of the blocks
 };
 
 }  // namespace tributary

@@ -166,7 +166,7 @@ std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Lo
   spread_settings.run.share_gpu = options.share_gpu;
   spread_settings.numerics.precision = "fp32";
   const Compute compute = prepare_compute(spread_settings, grid);
-  const Cut cut = cut_for(world, log, spread_settings, compute, data, grid.shape());
+  const Cut cut = cut_for(world, log, spread_settings, compute, data, grid.shape()).first_blocks;
   const auto made = agreed(world, [&] {
     return std::make_unique<Network>(settings.model, settings.data.window_tokens, data.catalogue, parallel, cut, EngineOptions{{}, name_waits(watchdog, grid)});
   });

@@ -28,11 +28,6 @@ std::string described(const std::vector<Channel>& channels) {
   return listed(names);
 }
 
-EngineOptions with_recomputing(EngineOptions options, const ParallelConfig& config, const BlockList& model) {
-  options.recompute = recomputed_blocks(config, model);
-  return options;
-}
-
 }  // namespace
 
 Network::Network(const ModelSettings& settings, std::int64_t window_tokens, const Catalogue& catalogue, const Parallel& parallel, const Cut& cut,
@@ -40,7 +35,7 @@ Network::Network(const ModelSettings& settings, std::int64_t window_tokens, cons
     : schema(schema_of_model(settings, catalogue.schema)),
       model(checked_model(settings, window_tokens, catalogue)),
       layout(lay_out(model, cut)),
-      engine(model, layout, parallel.place(), with_recomputing(std::move(options), parallel.config(), model)) {}
+      engine(model, layout, parallel.place(), std::move(options)) {}
 
 std::string schema_differences(const Catalogue& trained, const Catalogue& offered) {
   const Schema &a = trained.schema, &b = offered.schema;

@@ -15,15 +15,30 @@ PipelineShape pipeline_shape(const ParallelConfig& config) {
   return {kind, pipeline};
 }
 
+bool recompute_is_automatic(const ParallelConfig& config) {
+  const bool named = std::find(config.recompute.begin(), config.recompute.end(), "auto") != config.recompute.end();
+  if (named && config.recompute.size() > 1)
+    fail(ErrorKind::configuration, "parallel.recompute = [\"{}\"]: \"auto\" stands alone", fmt::join(config.recompute, "\", \""));
+  return named;
+}
+
+std::vector<bool> recomputable_blocks(const BlockList& model) {
+  std::vector<bool> marks;
+  for (const BlockSpec& block : model.blocks) marks.push_back(static_cast<bool>(block.shapes));
+  return marks;
+}
+
 std::vector<bool> recomputed_blocks(const ParallelConfig& config, const BlockList& model) {
+  const std::vector<bool> possible = recomputable_blocks(model);
   std::vector<bool> marks(model.blocks.size(), false);
   std::vector<std::string> names;
   for (const BlockSpec& block : model.blocks) names.push_back(block.name);
   for (const std::string& wanted : config.recompute) {
     if (wanted != "all" && std::find(names.begin(), names.end(), wanted) == names.end())
-      fail(ErrorKind::configuration, "parallel.recompute: expected \"all\" or blocks of the model ({}), found \"{}\"", fmt::join(names, ", "), wanted);
+      fail(ErrorKind::configuration, "parallel.recompute: expected \"auto\", \"all\" or blocks of the model ({}), found \"{}\"", fmt::join(names, ", "),
+           wanted);
     for (std::size_t b = 0; b < names.size(); ++b)
-      if (wanted == "all" || names[b] == wanted) marks[b] = static_cast<bool>(model.blocks[b].shapes);
+      if (wanted == "all" || names[b] == wanted) marks[b] = possible[b];
   }
   return marks;
 }

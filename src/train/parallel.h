@@ -20,7 +20,13 @@ struct PipelineShape {
 // Throws: Error{configuration} when schedule, pipeline and virtual stages do not fit each other.
 [[nodiscard]] PipelineShape pipeline_shape(const ParallelConfig& config);
 
-// [blocks] Throws: Error{configuration} naming the blocks there are.
+// parallel.recompute = ["auto"]: the memory decides. Throws: Error{configuration} when "auto" does not stand alone.
+[[nodiscard]] bool recompute_is_automatic(const ParallelConfig& config);
+
+// [blocks] that can be recomputed: they tell what they give.
+[[nodiscard]] std::vector<bool> recomputable_blocks(const BlockList& model);
+
+// [blocks] that parallel.recompute names. Throws: Error{configuration} naming the blocks there are.
 [[nodiscard]] std::vector<bool> recomputed_blocks(const ParallelConfig& config, const BlockList& model);
 
 // Keeps references to both arguments.

@@ -83,13 +83,9 @@ std::vector<BlockCost> measure_run(const RunSettings& settings, const Compute& c
   return measure_blocks(model, arena.to(compute.device, compute.type), leaves);
 }
 
-Cut cut_for(const Communicator& world, const Log& log, const RunSettings& settings, const Compute& compute, const DataSet& data, const GridShape& grid) {
-  if (pipeline_shape(settings.parallel).pipeline.stages() == 1) return {0};
-  const BlockList model =
-      agreed(world, [&] { return build_model(settings.model, data.catalogue.schema, static_cast<std::int64_t>(data.catalogue.vocabulary.size())); });
-  const bool given = !settings.parallel.partition.empty();
-  std::vector<BlockCost> costs =
-      agreed(world, [&] { return world.rank() == 0 && !given ? measure_run(settings, compute, data) : std::vector<BlockCost>(model.blocks.size()); });
+namespace {
+
+std::vector<BlockCost> told_by_rank_0(const Communicator& world, const BlockList& model, std::vector<BlockCost> costs) {
   for (std::size_t b = 0; b < costs.size(); ++b) {
     BlockCost& cost = costs[b];
     cost.gives_bytes.resize(model.blocks[b].gives.size());
@@ -98,22 +94,53 @@ Cut cut_for(const Communicator& world, const Log& log, const RunSettings& settin
     world.broadcast(std::as_writable_bytes(std::span(&cost.activation_bytes, 1)), 0);
     world.broadcast(std::as_writable_bytes(std::span(cost.gives_bytes)), 0);
   }
+  return costs;
+}
+
+std::vector<std::string> marked_names(const BlockList& model, const std::vector<bool>& marks) {
+  std::vector<std::string> names;
+  for (std::size_t b = 0; b < marks.size(); ++b)
+    if (marks[b]) names.push_back(model.blocks[b].name);
+  return names;
+}
+
+// What parallel.recompute = ["auto"] came to.
+std::string automatic_choice(const ParallelConfig& config, const BlockList& model, const std::vector<bool>& marks) {
+  if (config.memory_limit <= 0) return "parallel.recompute = [\"auto\"]: no block is recomputed, for parallel.memory_limit sets no limit";
+  const std::vector<std::string> names = marked_names(model, marks);
+  return fmt::format("parallel.recompute = [\"auto\"]: {} of {} blocks are recomputed to keep parallel.memory_limit = {} GiB{}{}", names.size(),
+                     model.blocks.size(), config.memory_limit, names.empty() ? "" : ": ", fmt::join(names, ", "));
+}
+
+}  // namespace
+
+ModelCut cut_for(const Communicator& world, const Log& log, const RunSettings& settings, const Compute& compute, const DataSet& data, const GridShape& grid) {
+  const ParallelConfig& parallel = settings.parallel;
+  const BlockList model =
+      agreed(world, [&] { return build_model(settings.model, data.catalogue.schema, static_cast<std::int64_t>(data.catalogue.vocabulary.size())); });
+  const bool given = !parallel.partition.empty(), cut = pipeline_shape(parallel).pipeline.stages() > 1, measured = (cut && !given) || parallel.memory_limit > 0;
+  const std::vector<BlockCost> costs = told_by_rank_0(
+      world, model,
+      agreed(world, [&] { return world.rank() == 0 && measured ? measure_run(settings, compute, data) : std::vector<BlockCost>(model.blocks.size()); }));
   return agreed(world, [&] {
     const std::int64_t leaves = std::max<std::int64_t>(1, settings.train.global_batch / settings.train.micro_batch / grid.data);
-    const Partition partition = plan_partition({settings, model, costs, grid.data, leaves});
-    log.once("stages of {} blocks{}", fmt::join(counts_of_cut(partition.cut, model.blocks.size()), ", "),
-             given ? "" : fmt::format(", chosen from measured costs: the slowest takes {} ms a leaf", milliseconds(partition.slowest_s)));
-    return partition.cut;
+    const StagePlan plan = plan_stages({settings, model, costs, grid.data, leaves});
+    if (cut)
+      log.once("stages of {} blocks{}", fmt::join(counts_of_cut(plan.partition.cut, model.blocks.size()), ", "),
+               given ? "" : fmt::format(", chosen from measured costs: the slowest takes {} ms a leaf", milliseconds(plan.partition.slowest_s)));
+    if (recompute_is_automatic(parallel)) log.once("{}", automatic_choice(parallel, model, plan.recompute));
+    return ModelCut{plan.partition.cut, plan.recompute};
   });
 }
 
-Partition plan_partition(const PlanQuestion& question) {
+StagePlan plan_stages(const PlanQuestion& question) {
   const PartitionProblem problem = problem_of(question);
-  const std::vector<std::int64_t>& given = question.settings.parallel.partition;
-  if (given.empty()) return choose_partition(problem);
-  Partition partition = price_partition(problem, cut_of_counts(given, question.model.blocks.size(), problem.rank_of_stage.size()));
-  check_memory(problem, partition);
-  return partition;
+  const ParallelConfig& parallel = question.settings.parallel;
+  std::optional<Cut> given;
+  if (!parallel.partition.empty()) given = cut_of_counts(parallel.partition, question.model.blocks.size(), problem.rank_of_stage.size());
+  if (recompute_is_automatic(parallel)) return choose_recompute(problem, recomputable_blocks(question.model), given);
+  const std::vector<bool> marks = recomputed_blocks(parallel, question.model);
+  return {partition_of(with_recomputing(problem, marks), given), marks};
 }
 
 Timeline plan_timeline(const PlanQuestion& question, const Partition& partition) {
@@ -123,7 +150,8 @@ Timeline plan_timeline(const PlanQuestion& question, const Partition& partition)
   return simulate(step_of(question), costs);
 }
 
-std::string plan_report(const PlanQuestion& question, const Partition& partition, const Timeline& timeline) {
+std::string plan_report(const PlanQuestion& question, const StagePlan& plan, const Timeline& timeline) {
+  const Partition& partition = plan.partition;
   const auto [kind, pipeline] = pipeline_shape(question.settings.parallel);
   std::string text =
       fmt::format("{:<24} {:>12} {:>12} {:>12} {:>14} {:>12}\n", "block (a leaf)", "forward ms", "input ms", "weights ms", "activation MiB", "weights MiB");
@@ -133,8 +161,9 @@ std::string plan_report(const PlanQuestion& question, const Partition& partition
     const BlockCost& cost = question.costs[b];
     std::int64_t weights = 0;
     for (const std::string& name : question.model.blocks[b].parameters) weights += bytes[name];
-    text += fmt::format("{:<24} {:>12} {:>12} {:>12} {:>14} {:>12}\n", question.model.blocks[b].name, milliseconds(cost.forward_s),
-                        milliseconds(cost.backward_input_s), milliseconds(cost.backward_weight_s), mebibytes(cost.activation_bytes), mebibytes(weights));
+    text += fmt::format("{:<24} {:>12} {:>12} {:>12} {:>14} {:>12}{}\n", question.model.blocks[b].name, milliseconds(cost.forward_s),
+                        milliseconds(cost.backward_input_s), milliseconds(cost.backward_weight_s), mebibytes(cost.activation_bytes), mebibytes(weights),
+                        plan.recompute[b] ? "  recomputed" : "");
   }
   text += fmt::format("\n{:<8} {:>6} {:>20} {:>12} {:>12}\n", "stage", "rank", "blocks", "leaf ms", "sends ms");
   for (std::size_t s = 0; s < partition.stages.size(); ++s) {
@@ -151,6 +180,7 @@ std::string plan_report(const PlanQuestion& question, const Partition& partition
   }
   text += fmt::format("\nparallel.partition = [{}]{}\n", fmt::join(counts_of_cut(partition.cut, question.model.blocks.size()), ", "),
                       partition.proven ? "" : "  (a faster cut within the memory limit may exist)");
+  if (recompute_is_automatic(question.settings.parallel)) text += automatic_choice(question.settings.parallel, question.model, plan.recompute) + "\n";
   text += fmt::format("{} x {}, {}, {} stage{} a rank, {} leaves a step and pipeline: {} ms a step, bubble {:.1f} %\n", question.data_ranks, pipeline.ranks,
                       kind.name, pipeline.chunks, pipeline.chunks == 1 ? "" : "s", question.leaves, milliseconds(timeline.span_s), 100 * timeline.bubble());
   if (const std::string why = fall_back(kind, pipeline, question.leaves); !why.empty()) text += why + "\n";

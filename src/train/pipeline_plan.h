@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "comm/process_grid.h"
-#include "schedule/partition.h"
+#include "schedule/recompute.h"
 #include "schedule/timeline.h"
 #include "train/block_costs.h"
 #include "train/compute.h"
@@ -27,19 +27,26 @@ struct PlanQuestion {
   std::int64_t leaves = 1;  // of a pipeline in a step
 };
 
-// The cut of a run: that given by parallel.partition, or the best one for costs that rank 0 measures and tells the others; without pipeline the model in one
-// piece. Collective: all ranks. Throws on all ranks together: as measure_run() and plan_partition().
-[[nodiscard]] Cut cut_for(const Communicator& world, const Log& log, const RunSettings& settings, const Compute& compute, const DataSet& data,
-                          const GridShape& grid);
+struct ModelCut {
+  Cut first_blocks = {0};
+  std::vector<bool> recompute;  // [blocks]
+};
 
-// The given cut (parallel.partition), or the best one for the costs. Throws: Error{configuration}; Error{launch} where the memory does not do.
-[[nodiscard]] Partition plan_partition(const PlanQuestion& question);
+// The cut of a run: that given by parallel.partition, or the best one; without pipeline the model in one piece. And the blocks that parallel.recompute names,
+// or as few as parallel.memory_limit needs. Where costs decide, rank 0 measures them and tells the others. Collective: all ranks. Throws on all ranks together:
+// as measure_run() and plan_stages().
+[[nodiscard]] ModelCut cut_for(const Communicator& world, const Log& log, const RunSettings& settings, const Compute& compute, const DataSet& data,
+                               const GridShape& grid);
 
-// What a step takes over this partition, message by message.
+// The given cut (parallel.partition), or the best one for the costs; which blocks are recomputed. Throws: Error{configuration}; Error{launch} where the memory
+// does not do.
+[[nodiscard]] StagePlan plan_stages(const PlanQuestion& question);
+
+// What a step takes over these stages, message by message.
 [[nodiscard]] Timeline plan_timeline(const PlanQuestion& question, const Partition& partition);
 
 // What `tributary plan` prints: blocks, stages, ranks, the step.
-[[nodiscard]] std::string plan_report(const PlanQuestion& question, const Partition& partition, const Timeline& timeline);
+[[nodiscard]] std::string plan_report(const PlanQuestion& question, const StagePlan& plan, const Timeline& timeline);
 
 // SVG.
 [[nodiscard]] std::string plan_picture(const PlanQuestion& question, const Timeline& timeline);

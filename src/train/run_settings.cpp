@@ -90,6 +90,7 @@ void validate(const RunSettings& s) {
   demand(s.parallel.data == "auto" || is_count(s.parallel.data),
          fmt::format("parallel.data: expected \"auto\" or a number of copies of the model, found \"{}\"", s.parallel.data));
   collect([&] { static_cast<void>(pipeline_shape(s.parallel)); });
+  collect([&] { static_cast<void>(recompute_is_automatic(s.parallel)); });
   collect([&] { check_settings(s.numerics); });
   demand(s.numerics.precision != "fp16" || s.run.device == "cuda",
          "numerics.precision = \"fp16\" needs run.device = \"cuda\"; on a CPU take \"fp32\", or \"bf16\" where the processor has it");

@@ -40,7 +40,7 @@ nlohmann::ordered_json computed_with(const RankMachine& machine) { return nlohma
 class Trainer {
  public:
   // No communication: what fails here fails on all ranks alike.
-  Trainer(const ProcessGrid& grid, const Log& log, const LoadedSettings& loaded, const Compute& compute, DataSet data, const Cut& cut, bool terminal,
+  Trainer(const ProcessGrid& grid, const Log& log, const LoadedSettings& loaded, const Compute& compute, DataSet data, const ModelCut& cut, bool terminal,
           const StopRequest& stop, Watchdog& watchdog)
       : world_(grid.world()),
         log_(log),
@@ -53,7 +53,7 @@ class Trainer {
         watchdog_(watchdog),
         data_(std::move(data)),
         parallel_(grid, settings_.parallel),
-        network_(settings_.model, settings_.data.window_tokens, data_.catalogue, parallel_, cut, {{}, name_waits(watchdog, grid)}),
+        network_(settings_.model, settings_.data.window_tokens, data_.catalogue, parallel_, cut.first_blocks, {cut.recompute, name_waits(watchdog, grid)}),
         choice_(choose_reducer(settings_.parallel.reducer, compute.device.type(), grid.shape(), grid.places(), grid.nodes())),
         reducer_(parallel_.holding(), network_.layout, reduction_of(settings_), choice_, compute.device, settings_.optim.sharded),
         plan_(data_.index, network_.schema.tasks, plan_options(settings_, network_.model)),
@@ -380,7 +380,7 @@ RunSummary train(const Communicator& world, const Log& log, const LoadedSettings
   watchdog.progress("open the data set", 0);
   DataSet data = open_data_set(world, loaded.settings.data.shards, verify_named(loaded.settings.data.verify), [&] { watchdog.alive(); });
   watchdog.progress("make the model", 0);
-  const Cut cut = cut_for(world, log, loaded.settings, compute, data, grid.shape());
+  const ModelCut cut = cut_for(world, log, loaded.settings, compute, data, grid.shape());
   const auto trainer =
       agreed(world, [&] { return std::make_unique<Trainer>(grid, log, loaded, compute, std::move(data), cut, launch.terminal, stop, watchdog); });
   return trainer->run(resume, machines);

@@ -63,6 +63,7 @@ inline PartitionProblem random_problem(Dice& dice, int blocks, int ranks, int ch
   for (const GraphBlock& block : problem.graph.blocks) {
     BlockCost cost{static_cast<double>(dice(4)), static_cast<double>(dice(4)), static_cast<double>(dice(3)), dice(9), {}};
     for (std::size_t g = 0; g < block.gives.size(); ++g) cost.gives_bytes.push_back(dice(8));
+    cost.transient_bytes = problem.blocks.size() % 4 == 1 ? 7 : 0;
     problem.blocks.push_back(cost);
     for (const std::string& name : block.parameters) problem.parameter_bytes.try_emplace(name, dice(12));
   }

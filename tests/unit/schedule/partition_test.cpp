@@ -66,13 +66,14 @@ Naive naive_price(const PartitionProblem& problem, const Cut& cut) {
     const StageGraph& stage = graph.stages[s];
     const bool from_left = s > 0 && ranks[s - 1] != ranks[s], to_right = s + 1 < cut.size() && ranks[s + 1] != ranks[s];
     double work = 0;
-    std::int64_t activations = from_left ? crossing(s - 1, false) : 0;
+    std::int64_t activations = from_left ? crossing(s - 1, false) : 0, transient = 0;
     for (std::size_t b = stage.first; b < stage.last; ++b) {
       work += problem.blocks[b].forward_s + problem.blocks[b].backward_input_s + problem.blocks[b].backward_weight_s;
       activations += problem.blocks[b].activation_bytes;
+      transient = std::max(transient, problem.blocks[b].transient_bytes);
     }
     result.stage_s.push_back(work + (to_right ? message_s(crossing(s, false)) : 0) + (from_left ? message_s(crossing(s - 1, true)) : 0));
-    result.rank_bytes[static_cast<std::size_t>(ranks[s])] += state_bytes(problem, stage) + problem.live[s] * activations;
+    result.rank_bytes[static_cast<std::size_t>(ranks[s])] += state_bytes(problem, stage) + problem.live[s] * activations + transient;
   }
   return result;
 }
