@@ -129,7 +129,7 @@ std::vector<BlockCost> measure_blocks(const BlockList& model, const at::Tensor& 
   std::vector<std::vector<BlockCost>> found;
   for (int round = 0; round <= rounds; ++round) {
     Meter meter(program, blocks, arena.device());
-    const Engine engine(model, layout, {std::vector<int>(blocks, 0), 0}, {{}, [&](const Op&) { meter.before_next(); }});
+    const Engine engine(model, layout, {std::vector<int>(blocks, 0), 0}, {{}, [&](const Op&, std::int64_t) { meter.before_next(); }});
     static_cast<void>(engine.run(program, parameters, leaves, sinks));
     if (round > 0) found.push_back(meter.finish());
   }
