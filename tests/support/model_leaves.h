@@ -110,21 +110,13 @@ inline ModelResult run_at(const TestModel& model, const ModelLeaf& leaf, const P
   context.training = place.training;
   context.label_counts = leaf.label_counts;
   context.loss_scale = place.loss_scale;
-  const Batch batch = on_device(leaf.batch, place.device, place.type);
   KeepLeaves sink(model.cut.stages.front());
-  const auto outputs = Engine(model.list, model.cut).run(alone(1), {model.arena.to(place.device, place.type)}, {{context, &batch, &leaf.batch}}, {&sink});
+  const auto outputs = Engine(model.list, model.cut).run(alone(1), {model.arena.to(place.device, place.type)}, {{context, &leaf.batch}}, {&sink});
   ModelResult result = named_outputs(model, outputs.at(0).outputs);
   result.gradient = make_arena(model.layout, at::kFloat);
   result.gradient.narrow(0, 0, model.layout.trainable).copy_(fold_uses(model.cut, sink.gradients.at(0)));
   return result;
 }
-
-// Holds what it is given and looks at nothing.
-class Hold final : public GradientSink {
- public:
-  void add(std::int64_t, std::size_t, const std::vector<at::Tensor>& given) override { gradients.insert(gradients.end(), given.begin(), given.end()); }
-  std::vector<at::Tensor> gradients;
-};
 
 struct GradientComparison {
   std::size_t compared = 0;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/key.h"
 #include "batches/batch.h"
 #include "batches/note_windows.h"
 

@@ -12,7 +12,7 @@ struct Bounds {
   double loss, cosine, length;
 };
 
-// Bounds are one and a half times what was measured: the pooling of few positions and the first layer behind a ReLU are the worst.
+// Measured: cosines of 0.966 and 0.998, lengths within 0.088 and 0.014, worst where few positions are pooled and in the first layer behind a ReLU.
 void expect_near_single_precision(const Place& place, const Bounds& bounds) {
   for (const ModelLeaf& leaf : model_leaves()) {
     SCOPED_TRACE(leaf.name);
@@ -69,8 +69,8 @@ TEST(HalfPrecision, every_block_gives_the_shapes_and_types_that_it_tells) {
       for (const BlockSpec& block : model.list.blocks) model.list.outputs.insert(model.list.outputs.end(), block.gives.begin(), block.gives.end());
       LeafContext context;
       context.label_counts = leaf.label_counts;
-      const Batch batch = on_device(leaf.batch, at::kCPU, type);
-      const LeafOutput output = Engine(model.list, model.cut).evaluate(model.arena.to(type), {context, &batch, &leaf.batch});
+      const Batch batch = type == at::kDouble ? to_type(leaf.batch, type) : leaf.batch;  // the engine makes the other types
+      const LeafOutput output = Engine(model.list, model.cut).evaluate(model.arena.to(type), {context, &batch});
       std::size_t next = 0;
       for (const BlockSpec& block : model.list.blocks) {
         const auto told = block.shapes ? block.shapes(leaf.batch, context) : std::vector<TensorShape>{};
