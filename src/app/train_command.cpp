@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <optional>
 
 #include "app/commands.h"
 #include "app/environment.h"
@@ -14,6 +15,7 @@ struct Options {
   std::string path;
   std::vector<std::string> overrides;
   std::string resume = "auto";
+  std::optional<std::string> trace;
 };
 
 std::string job_id() {
@@ -22,8 +24,9 @@ std::string job_id() {
 }
 
 void run(const Session& session, const Options& options) {
+  const std::optional<TraceSteps> traced = options.trace ? std::optional(parse_trace_steps(*options.trace)) : std::nullopt;
   const LoadedSettings loaded = load_run_settings(session.world, options.path, options.overrides, options.resume);
-  const RunSummary summary = train(session.world, session.log, loaded, {options.resume}, {session.started, job_id(), ::isatty(STDERR_FILENO) == 1});
+  const RunSummary summary = train(session.world, session.log, loaded, {options.resume}, {session.started, job_id(), ::isatty(STDERR_FILENO) == 1}, traced);
   if (summary.end == RunEnd::preempted) throw ExitCode{static_cast<int>(ErrorKind::preempted)};
   session.log.once("{} after step {}; best checkpoint: {}", summary.end == RunEnd::finished ? "finished" : "stopped early", summary.step, summary.best);
 }
@@ -40,6 +43,8 @@ void add_train(CLI::App& root, const Session& session) {
                    "auto: the newest checkpoint of run.dir, if any; never: run.dir must hold none; or a checkpoint's path, "
                    "later than which run.dir must hold none")
       ->capture_default_str();
+  command->add_option("--trace", options->trace,
+                      "steps=FIRST:LAST: what each rank did when in these steps, as trace.json in run.dir, for Perfetto (https://ui.perfetto.dev)");
   command->footer(
       "SIGUSR1, SIGUSR2, SIGTERM or run.max_time: all ranks save after the same step and leave with 75.\n"
       "Examples:\n"

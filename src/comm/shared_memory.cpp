@@ -1,20 +1,18 @@
 #include "comm/shared_memory.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstring>
-#include <thread>
 #include <utility>
 
 #include "base/error.h"
 #include "comm/agree.h"
+#include "comm/patience.h"
 
 namespace tributary {
 namespace {
@@ -123,15 +121,8 @@ bool NodeSignals::reached(std::size_t channel, std::int64_t value) const {
 }
 
 void NodeSignals::wait(std::size_t channel, std::int64_t value, const std::function<void()>& meanwhile) const {
-  // Spinning answers in well under a microsecond; ranks may outnumber cores, so the processor is soon offered to others.
-  for (int turn = 0; !reached(channel, value); ++turn) {
+  for (Patience patience; !reached(channel, value); patience.pause())
     if (meanwhile) meanwhile();
-    if (turn < 100) continue;
-    if (turn < 2000)
-      ::sched_yield();
-    else
-      std::this_thread::sleep_for(std::chrono::microseconds(50));
-  }
 }
 
 void NodeSignals::meet() {

@@ -21,11 +21,12 @@ NormPlan norm_of(const Holding& holding, const ModelLayout& layout) {
 }  // namespace
 
 GradientReducer::GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction, const ReducerChoice& choice, at::Device device,
-                                 bool sharded)
+                                 bool sharded, Trace* trace)
     : holding_(holding),
       layout_(layout),
       reduction_(reduction),
       sharded_(sharded || holding.slices() == 1),
+      trace_(trace),
       own_(holding.own()),
       norm_(norm_of(holding, layout)),
       team_(choice.teams.at(static_cast<std::size_t>(holding.grid.place().pipeline))) {
@@ -44,7 +45,7 @@ GradientReducer::GradientReducer(const Holding& holding, const ModelLayout& layo
       exchanges_.push_back(std::make_unique<MessageExchange>(holding.grid.data(), team_, std::move(parts), buckets, device, wire, begin));
     else
       exchanges_.push_back(std::make_unique<HostExchange>(holding.grid.data(), team_, std::move(parts), buckets));
-    trees_.emplace_back(stage, *exchanges_.back(), buckets, reduction);
+    trees_.emplace_back(stage, *exchanges_.back(), buckets, reduction, trace, number);
     if (!sharded_) sums_.push_back(exchanges_.back()->place_weights(at::zeros({stage.parameters.trainable}, at::TensorOptions(at::kFloat).device(device))));
   }
 }
@@ -72,12 +73,16 @@ ReducedGradient GradientReducer::reduce(double loss_scale) {
   std::vector<std::vector<at::Tensor>> parts;
   for (std::size_t i = 0; i < own_.size(); ++i) {
     trees_[i].check_finished();
+    const TraceSpan span(trace_, TraceKind::finish_sums, own_[i]);
     parts.push_back(exchanges_[i]->finish());
   }
   add_later_uses(holding_, layout_, parts);
   ReducedGradient gradient;
   for (std::vector<at::Tensor>& of_stage : parts) gradient.slices.push_back(std::move(of_stage.front()));
-  gradient.stats = measure_gradient(holding_.grid.world(), norm_, gradient.slices, loss_scale);
+  {
+    const TraceSpan span(trace_, TraceKind::measure_norm);
+    gradient.stats = measure_gradient(holding_.grid.world(), norm_, gradient.slices, loss_scale);
+  }
   if (!sharded_) gather(gradient.slices);
   return gradient;
 }
@@ -90,6 +95,7 @@ Range GradientReducer::slice(std::size_t i) const {
 // Slices of the sum become the whole sum. Nobody reads the one of the step before any more: all have begun this step.
 void GradientReducer::gather(std::vector<at::Tensor>& slices) {
   for (std::size_t i = 0; i < own_.size(); ++i) {
+    const TraceSpan span(trace_, TraceKind::gather_sums, own_[i]);
     const Range own = slice(i);
     sums_[i].narrow(0, own.offset, own.count).copy_(slices[i]);
     exchanges_[i]->share_weights(sums_[i]);
@@ -100,10 +106,16 @@ void GradientReducer::gather(std::vector<at::Tensor>& slices) {
 void GradientReducer::update(const OptimConfig& config, const UpdateScale& scale, const ReducedGradient& gradient, std::vector<AdamState>& adam,
                              const std::vector<at::Tensor>& parameters) {
   for (std::size_t i = 0; i < own_.size(); ++i) {
-    update_slice(stage(i), config, scale, updated(i).offset, gradient.slices[i], adam[i], parameters[i]);
-    if (sharded_) exchanges_[i]->share_weights(parameters[i]);
+    {
+      const TraceSpan span(trace_, TraceKind::optimizer, own_[i]);
+      update_slice(stage(i), config, scale, updated(i).offset, gradient.slices[i], adam[i], parameters[i]);
+    }
+    if (!sharded_) continue;
+    const TraceSpan span(trace_, TraceKind::gather_weights, own_[i]);
+    exchanges_[i]->share_weights(parameters[i]);
   }
   if (layout_.later.empty()) return;
+  const TraceSpan span(trace_, TraceKind::gather_weights);
   share_parameters(holding_, layout_, parameters, writes_);
   for (const auto& exchange : exchanges_) exchange->meet();
 }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/trace.h"
 #include "optim/adamw.h"
 #include "optim/gradient_tree.h"
 #include "optim/holding.h"
@@ -27,8 +28,9 @@ struct ReducedGradient {
 class GradientReducer {
  public:
   // Keeps references to holding and layout. `choice`: as choose_reducer() of the grid and the device, on which gradients and weights lie; a GPU is the one
-  // that use_gpu() gave this rank. sharded: as OptimConfig.
-  GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction, const ReducerChoice& choice, at::Device device, bool sharded);
+  // that use_gpu() gave this rank. sharded: as OptimConfig. trace: takes spans of sums and updates; null: none.
+  GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction, const ReducerChoice& choice, at::Device device, bool sharded,
+                  Trace* trace = nullptr);
 
   // The arenas of the own stages, where update() can work on them: ranks of a node may see the same memory.
   [[nodiscard]] std::vector<at::Tensor> place_parameters(const std::vector<at::Tensor>& arenas);
@@ -57,6 +59,7 @@ class GradientReducer {
   const ModelLayout& layout_;
   Reduction reduction_;
   bool sharded_;
+  Trace* trace_;
   std::vector<int> own_;
   NormPlan norm_;
   TeamShape team_;            // of the ranks that hold the same stages

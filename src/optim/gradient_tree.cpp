@@ -7,8 +7,8 @@
 
 namespace tributary {
 
-GradientTree::GradientTree(const StageLayout& stage, SliceExchange& exchange, std::vector<Bucket> buckets, Reduction reduction)
-    : stage_(stage), exchange_(exchange), buckets_(std::move(buckets)), reduction_(reduction) {}
+GradientTree::GradientTree(const StageLayout& stage, SliceExchange& exchange, std::vector<Bucket> buckets, Reduction reduction, Trace* trace, int number)
+    : stage_(stage), exchange_(exchange), buckets_(std::move(buckets)), reduction_(reduction), trace_(trace), number_(number) {}
 
 void GradientTree::start(std::int64_t leaves, std::int64_t first, std::int64_t last) {
   counter_ = std::make_unique<TreeCounter>(leaves);
@@ -61,6 +61,7 @@ void GradientTree::add(std::int64_t leaf, std::size_t block, const std::vector<a
   }
   if (!last) return;
   while (ready_ < buckets_.size() && block <= buckets_[ready_].last_block) ++ready_;
+  const TraceSpan span(trace_, TraceKind::sum_buckets, number_);
   exchange_.ready(ready_);
 }
 

@@ -11,6 +11,23 @@
 #include "pipeline/host_copy.h"
 
 namespace tributary {
+namespace {
+
+TraceKind kind_of(const Action& action) {
+  switch (action.kind) {
+    case ActionKind::forward:
+      return TraceKind::forward;
+    case ActionKind::backward:
+      return TraceKind::backward;
+    case ActionKind::backward_input:
+      return TraceKind::backward_input;
+    default:
+      return TraceKind::backward_weight;
+  }
+}
+
+}  // namespace
+
 Program alone(std::int64_t leaves) {
   Program program;
   for (const Action& action : sequential_schedule(leaves)) program.push_back({Op::Kind::compute, action});
@@ -47,7 +64,7 @@ class EngineRun {
       if (engine_.options_.before) engine_.options_.before(op, leaves_.empty() ? 0 : leaves_.front().context.leaf);
       perform(op);
     }
-    for (Sent& sent : sent_) sent.transfer.wait();
+    await_sends();
     const std::size_t finishing = gradients_ ? leaves_.size() * own_.size() : 0;
     check(finished_ == finishing && live_.empty(), "the program finished {} of {} backward passes, {} leaves are left", finished_, finishing, live_.size());
     if (!holds_last()) return {};
@@ -80,6 +97,7 @@ class EngineRun {
   using Letter = std::tuple<Traffic, int, std::int64_t>;  // of a message: its traffic, the stage it comes from, the leaf
   static Letter letter(const Message& message) { return {message.traffic, message.from_stage, message.leaf}; }
 
+  [[nodiscard]] Trace* trace() const { return engine_.options_.trace; }
   [[nodiscard]] bool holds(int stage) const { return std::find(own_.begin(), own_.end(), stage) != own_.end(); }
   [[nodiscard]] bool holds_last() const { return holds(static_cast<int>(engine_.layout_.stages.size()) - 1); }
   [[nodiscard]] std::size_t number(int stage) const {
@@ -148,6 +166,8 @@ class EngineRun {
   }
 
   void wait_receive(const Message& message) {
+    const TraceSpan span(trace(), message.traffic == Traffic::forward ? TraceKind::receive_activation : TraceKind::receive_gradient, message.to_stage,
+                         message.leaf);
     auto waiting = received_.extract(letter(message));
     check(!waiting.empty(), "the program waits for what it did not ask for: leaf {} from stage {}", message.leaf, message.from_stage);
     LeafStage& stage = live(message.to_stage, message.leaf);
@@ -162,6 +182,8 @@ class EngineRun {
   }
 
   void send(const Message& message, int peer) {
+    const TraceSpan span(trace(), message.traffic == Traffic::forward ? TraceKind::send_activation : TraceKind::send_gradient, message.from_stage,
+                         message.leaf);
     sent_.remove_if([](Sent& sent) { return sent.transfer.done(); });
     auto leaving = leaving_.extract(letter(message));
     check(!leaving.empty(), "the program sends what is not there: leaf {} of stage {}", message.leaf, message.from_stage);
@@ -171,7 +193,13 @@ class EngineRun {
     }
   }
 
+  void await_sends() {
+    const TraceSpan span(sent_.empty() ? nullptr : trace(), TraceKind::await_sends);
+    for (Sent& sent : sent_) sent.transfer.wait();
+  }
+
   void compute(const Action& action) {
+    const TraceSpan span(trace(), kind_of(action), action.stage, action.leaf);
     check(action.leaf >= 0 && action.leaf < static_cast<std::int64_t>(leaves_.size()), "the program names leaf {}, there are {}", action.leaf, leaves_.size());
     if (action.kind == ActionKind::forward)
       forward(action.stage, action.leaf);

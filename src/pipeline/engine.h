@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/trace.h"
 #include "comm/communicator.h"
 #include "model/block.h"
 #include "pipeline/gradient_sink.h"
@@ -35,6 +36,7 @@ struct EngineOptions {
   std::vector<bool> recompute = {};  // [blocks] forward is run again in backward; empty: none
   // Called before each operation, with the number in the step of the program's leaf 0: a name for what this rank waits for.
   std::function<void(const Op&, std::int64_t first_leaf)> before = {};
+  Trace* trace = nullptr;  // takes a span of each operation
 };
 
 // The program of a rank that is alone with one stage: leaf after leaf, forward and backward.

@@ -27,7 +27,8 @@ struct OwnInput {
   std::exception_ptr failure;  // told to the others before anybody throws
 };
 
-OwnInput next_input(Prefetcher& batches, const News& news) {
+OwnInput next_input(Prefetcher& batches, const News& news, Trace* trace) {
+  const TraceSpan span(trace, TraceKind::read_batches);
   if (news.failure) return {std::nullopt, news.failure};
   try {
     return {batches.next(), nullptr};
@@ -41,6 +42,7 @@ bool predicted(const BlockList& model, std::size_t task) { return std::find(mode
 // The one sum before backward: failures of the input, wishes to stop and the numbers of valid labels ride in it together.
 // Labels are counted where the last stage is, the one that reads all of them.
 GlobalCounts sum_counts(const StepTools& tools, const OwnInput& own, bool stop_wanted, double busy_s) {
+  const TraceSpan span(tools.trace, TraceKind::sum_label_counts);
   const std::vector<Task>& tasks = tools.network.schema.tasks;
   const Communicator& world = tools.parallel.grid().world();
   std::vector<std::int64_t> sums{own.failure ? 1 : 0, stop_wanted ? 1 : 0, static_cast<std::int64_t>(busy_s * 1e6)};
@@ -73,6 +75,7 @@ std::vector<Leaf> leaves_of(const StepTools& tools, const StepBatches& step, con
 
 std::vector<std::optional<double>> mean_losses(const StepTools& tools, const std::vector<LeafOutput>& outputs, const GlobalCounts& counts,
                                                const std::vector<std::int64_t>& bounds) {
+  const TraceSpan span(tools.trace, TraceKind::sum_losses);
   const BlockList& model = tools.network.model;
   const auto place = std::find(model.outputs.begin(), model.outputs.end(), loss_sums_name) - model.outputs.begin();
   std::vector<double> sums(model.tasks.size());
@@ -143,10 +146,11 @@ void give_up_when_stuck(const StepRecord& record, const TrainState& state, std::
 }
 
 StepRecord train_step(const StepTools& tools, Training& run, const News& news, Pace& pace) {
+  const TraceStep traced(tools.trace, run.state.step + 1);
   const Stopwatch watch;
   const double waited_before_s = tools.batches.waited_s();
   tools.watchdog.progress("read the batches", run.state.step + 1);
-  const OwnInput own = next_input(tools.batches, news);
+  const OwnInput own = next_input(tools.batches, news, tools.trace);
   tools.watchdog.progress("sum of label counts", run.state.step + 1);
   const GlobalCounts counts = sum_counts(tools, own, news.stop_wanted, pace.busy_s);
   const StepBatches& step = *own.step;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/trace.h"
 #include "batches/prefetcher.h"
 #include "checkpoint/train_state.h"
 #include "comm/watchdog.h"
@@ -28,6 +29,7 @@ struct StepTools {
   Watchdog& watchdog;
   std::uint64_t seed = 0;
   std::int64_t total_steps = 0;  // at which the learning-rate schedule ends
+  Trace* trace = nullptr;        // as the engine's and the reducer's; null: none
 };
 
 // What a step changes.

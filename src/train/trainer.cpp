@@ -28,6 +28,7 @@
 #include "train/run_lock.h"
 #include "train/run_record.h"
 #include "train/stop_request.h"
+#include "train/trace_file.h"
 #include "train/train_step.h"
 
 namespace tributary {
@@ -41,7 +42,7 @@ class Trainer {
  public:
   // No communication: what fails here fails on all ranks alike.
   Trainer(const ProcessGrid& grid, const Log& log, const LoadedSettings& loaded, const Compute& compute, DataSet data, const ModelCut& cut, bool terminal,
-          const StopRequest& stop, Watchdog& watchdog)
+          const StopRequest& stop, Watchdog& watchdog, Trace* trace)
       : world_(grid.world()),
         log_(log),
         loaded_(loaded),
@@ -51,11 +52,13 @@ class Trainer {
         folder_(settings_.run.dir),
         stop_(stop),
         watchdog_(watchdog),
+        trace_(trace),
         data_(std::move(data)),
         parallel_(grid, settings_.parallel),
-        network_(settings_.model, settings_.data.window_tokens, data_.catalogue, parallel_, cut.first_blocks, {cut.recompute, name_waits(watchdog, grid)}),
+        network_(settings_.model, settings_.data.window_tokens, data_.catalogue, parallel_, cut.first_blocks,
+                 {cut.recompute, name_waits(watchdog, grid), trace}),
         choice_(choose_reducer(settings_.parallel.reducer, compute.device.type(), grid.shape(), grid.places(), grid.nodes())),
-        reducer_(parallel_.holding(), network_.layout, reduction_of(settings_), choice_, compute.device, settings_.optim.sharded),
+        reducer_(parallel_.holding(), network_.layout, reduction_of(settings_), choice_, compute.device, settings_.optim.sharded, trace),
         plan_(data_.index, network_.schema.tasks, plan_options(settings_, network_.model)),
         fields_(fields_of(data_.catalogue.schema, settings_.data, parallel_.fields(network_.model, network_.layout), network_.model.marked_pairs.has_value())),
         collator_(make_collator(data_, network_.schema, settings_.data, fields_, network_.model.marked_pairs)) {
@@ -203,14 +206,16 @@ class Trainer {
     validation_source_ = make_source(data_, fields_);
     const GridPlace& place = parallel_.grid().place();
     Prefetcher batches(plan_, data_.index, *train_source, collator_, {parallel_.grid().shape().data, place.data, run_.state.step, total_steps_, 2, hidden()});
-    const StepTools tools{parallel_, network_,        reducer_,    batches, settings_.optim, settings_.numerics, settings_.model.heads.weight,
-                          watchdog_, run_.state.seed, total_steps_};
+    const StepTools tools{parallel_, network_,        reducer_,     batches, settings_.optim, settings_.numerics, settings_.model.heads.weight,
+                          watchdog_, run_.state.seed, total_steps_, trace_};
+    tell_untraced(log_, trace_, run_.state.step, total_steps_);
     Progress progress(log_, terminal_, total_steps_);
     Pace pace;
     std::exception_ptr log_failure;  // rank 0 alone writes: what it met is told in the next step's sum, so that all leave together
     while (run_.state.step < total_steps_ && !out_of_patience()) {
       const StepRecord record = train_step(tools, run_, {stop_.pending(), log_failure}, pace);
       log_failure = write_event(record);
+      if (trace_ != nullptr && record.step == trace_->steps().last) keep_trace(parallel_.holding(), log_, watchdog_, trace_, folder_);
       progress.step(record);
       give_up_when_stuck(record, run_.state, settings_.train.max_skipped);
       const bool last = run_.state.step == total_steps_;
@@ -228,6 +233,7 @@ class Trainer {
     }
     progress.pause();
     agree(world_, log_failure);
+    keep_trace(parallel_.holding(), log_, watchdog_, trace_, folder_);
     finish();
   }
 
@@ -336,6 +342,7 @@ class Trainer {
   std::filesystem::path folder_;
   const StopRequest& stop_;
   Watchdog& watchdog_;
+  Trace* trace_;  // null: nothing is recorded
   DataSet data_;
   Parallel parallel_;
   Network network_;
@@ -356,7 +363,8 @@ class Trainer {
 
 }  // namespace
 
-RunSummary train(const Communicator& world, const Log& log, const LoadedSettings& loaded, const ResumeChoice& resume, const LaunchFacts& launch) {
+RunSummary train(const Communicator& world, const Log& log, const LoadedSettings& loaded, const ResumeChoice& resume, const LaunchFacts& launch,
+                 const std::optional<TraceSteps>& traced) {
   const RunConfig& run = loaded.settings.run;
   check_ranks(run, world.size());
   // From here on a wish to stop and a rank that hangs are noticed, also while the data set is opened and verified.
@@ -381,8 +389,11 @@ RunSummary train(const Communicator& world, const Log& log, const LoadedSettings
   DataSet data = open_data_set(world, loaded.settings.data.shards, verify_named(loaded.settings.data.verify), [&] { watchdog.alive(); });
   watchdog.progress("make the model", 0);
   const ModelCut cut = cut_for(world, log, loaded.settings, compute, data, grid.shape());
-  const auto trainer =
-      agreed(world, [&] { return std::make_unique<Trainer>(grid, log, loaded, compute, std::move(data), cut, launch.terminal, stop, watchdog); });
+  std::optional<Trace> trace;
+  if (traced) trace.emplace(*traced);
+  const auto trainer = agreed(world, [&] {
+    return std::make_unique<Trainer>(grid, log, loaded, compute, std::move(data), cut, launch.terminal, stop, watchdog, trace ? &*trace : nullptr);
+  });
   return trainer->run(resume, machines);
 }
 

@@ -1,10 +1,12 @@
 // A run from its settings to its last checkpoint: resume, steps, validation, early stopping, checkpoints, preemption.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "comm/communicator.h"
 #include "train/run_settings.h"
 
@@ -34,8 +36,10 @@ struct LaunchFacts {
   bool terminal = false;  // whether a person watches stderr
 };
 
+// traced: steps of which run.dir/trace.json is to hold what each rank did when.
 // Collective: all ranks. Throws on all ranks together: Error{configuration, data, missing, launch (also when another job has run.dir), cannot_create, io}, and
 // Error{numerical} after train.max_skipped steps in a row whose gradient is not finite (step, block and parameter named).
-[[nodiscard]] RunSummary train(const Communicator& world, const Log& log, const LoadedSettings& loaded, const ResumeChoice& resume, const LaunchFacts& launch);
+[[nodiscard]] RunSummary train(const Communicator& world, const Log& log, const LoadedSettings& loaded, const ResumeChoice& resume, const LaunchFacts& launch,
+                               const std::optional<TraceSteps>& traced = {});
 
 }  // namespace tributary
