@@ -116,7 +116,7 @@ TEST_F(GpuModel, no_block_waits_for_the_device) {
     const Batch batch = on_device(leaf.batch, gpu, at::kBFloat16);
     const Wiring wiring(model.list);
     const std::vector<bool> recompute(model.list.blocks.size(), false);
-    const StageContext stage{model.list, wiring, layout, parameters, recompute};
+    const StageContext stage{model.list, wiring, 0, layout, parameters, recompute};
     Leaf placed{{}, &batch, &leaf.batch};
     placed.context.training = true;
     placed.context.label_counts = leaf.label_counts;
