@@ -121,7 +121,7 @@ class Job {
   Job(const Communicator& world, std::vector<GridCase> cases, const std::filesystem::path& folder)
       : world_(world), cases_(std::move(cases)), folder_(folder), shards_(folder / "shards"), silence_(std::fopen("/dev/null", "w")) {
     test::RandomSource source;
-    write_shards(world_, source, shards_, random_write_options({}));
+    write_shards(world_, source, shards_, test::random_write_options({}));
     Log(world_.rank()).once("{} cases on {} ranks", cases_.size(), world_.size());
   }
 
