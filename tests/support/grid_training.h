@@ -10,9 +10,11 @@
 
 #include "base/digest.h"
 #include "optim/gradient_reducer.h"
+#include "optim/loss_scale.h"
 #include "optim/lr_schedule.h"
 #include "schedule/graph.h"
 #include "support/two_blocks.h"
+#include "train/compute.h"
 #include "train/leaf_bounds.h"
 #include "train/parallel.h"
 
@@ -20,7 +22,8 @@ namespace tributary::testing_support {
 
 struct TrainingResult {
   at::Tensor parameters, first, second;  // of the whole model
-  std::vector<double> losses, norms;
+  std::vector<double> losses, norms;     // of a step that was skipped the norm is 0
+  std::int64_t skipped = 0;
   [[nodiscard]] std::string digest() const {
     Sha256 sha;
     for (const at::Tensor& t : {parameters, first, second}) sha.update(t.data_ptr<float>(), static_cast<std::size_t>(t.numel()) * sizeof(float));
@@ -33,7 +36,10 @@ struct TrainingCase {
   BlockList model;
   Reduction reduction = Reduction::exact;
   std::int64_t steps = 20;
-  std::int64_t (*leaves)(std::int64_t step) = [](std::int64_t) -> std::int64_t { return 8; };
+  std::int64_t (*leaves)(std::int64_t step) = [](std::int64_t) -> std::int64_t {
+    return 8;
+    NumericsConfig numerics = {};  // precision and loss scale
+  };
   std::string reducer = "auto";
   std::vector<int> nodes = {};  // of every rank, in place of the real ones
   bool sharded = true;
@@ -87,6 +93,7 @@ inline TrainingResult train_on_grid(const Parallel& parallel, const TrainingCase
   std::vector<AdamState> adam;
   for (std::size_t i = 0; i < reducer.stages(); ++i) adam.push_back(make_adam_state(reducer.updated(i).count));
   const auto data = static_cast<std::size_t>(grid.place().data);
+  LossScale scale = first_loss_scale(given.numerics);
   TrainingResult result;
   for (std::int64_t step = 0; step < given.steps; ++step) {
     const std::int64_t leaves = given.leaves(step);
@@ -96,19 +103,24 @@ inline TrainingResult train_on_grid(const Parallel& parallel, const TrainingCase
     batches.reserve(static_cast<std::size_t>(leaves));
     for (std::int64_t leaf = bounds[data]; leaf < bounds[data + 1]; ++leaf) {
       batches.push_back(random_batch(step, leaf, leaf + 1 == leaves ? 3 : 4));
-      own.push_back({{5, step, leaf, true, {static_cast<double>(4 * leaves - 1)}}, &batches.back()});
+      own.push_back({{5, step, leaf, true, {static_cast<double>(4 * leaves - 1)}, scale.scale}, &batches.back()});
     }
     const std::vector<GradientSink*> sinks = reducer.start(bounds);
-    const auto outputs = engine.run(parallel.training(static_cast<std::int64_t>(own.size())), parameters, own, sinks);
+    const std::vector<at::Tensor> weights = in_type(parameters, compute_type(given.numerics));
+    const auto outputs = engine.run(parallel.training(static_cast<std::int64_t>(own.size())), weights, own, sinks);
     std::vector<double> sums, total{0.0};
     for (const LeafOutput& output : outputs) sums.push_back(output.outputs[0].item<double>());
     if (parallel.holds_last()) total = reduce_scalars(grid.data(), bounds, 1, sums);
     parallel.tell(total);
     result.losses.push_back(total[0] / static_cast<double>(4 * leaves - 1));
-    const ReducedGradient gradient = reducer.reduce();
-    EXPECT_TRUE(gradient.stats.finite);
-    result.norms.push_back(gradient.stats.norm);
-    reducer.update(config, {learning_rate(config, step, given.steps), clip_factor(gradient.stats.norm, config.clip_norm)}, gradient, adam, parameters);
+    const ReducedGradient gradient = reducer.reduce(scale.scale);
+    const bool finite = gradient.stats.finite;
+    EXPECT_TRUE(finite || may_back_off(scale)) << "step " << step;
+    result.norms.push_back(finite ? gradient.stats.norm : 0);
+    result.skipped += finite ? 0 : 1;
+    const UpdateScale update{learning_rate(config, step, given.steps), clip_factor(gradient.stats.norm, config.clip_norm) / scale.scale};
+    if (finite) reducer.update(config, update, gradient, adam, parameters);
+    scale = next_loss_scale(scale, finite, given.numerics);
   }
   result.parameters = parallel.whole_arena(layout, parameters);
   std::vector<at::Tensor> first, second;

@@ -13,10 +13,10 @@ namespace tributary::testing_support {
 // Dropout by key: element i is decided by draw i.
 inline at::Tensor noise(const BlockInput& in, const at::Tensor& like, std::uint64_t draw) {
   const Key key = in.draw_key(draw);
-  at::Tensor mask = at::empty(like.sizes(), like.options().requires_grad(false));
+  at::Tensor mask = at::empty(like.sizes(), at::kFloat);
   auto* values = mask.data_ptr<float>();
   for (std::int64_t i = 0; i < mask.numel(); ++i) values[i] = uniform(key, static_cast<std::uint64_t>(i)) < 0.25 ? 0.0F : 1.0F / 0.75F;
-  return in.context.training ? like * mask : like;
+  return in.context.training ? like * mask.to(like.scalar_type()) : like;
 }
 
 inline constexpr std::int64_t features = 13, width = 37;

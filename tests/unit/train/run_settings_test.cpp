@@ -30,7 +30,8 @@ TEST(RunSettings, are_good_as_they_come) {
 TEST(RunSettings, have_a_digest_of_what_decides_the_numbers) {
   const auto digest = [](const std::string& override_) { return parse_run_settings("", "f.toml", {override_}).digest; };
   const std::string base = parse_run_settings("", "f.toml", {}).digest;
-  for (const char* same : {"run.dir=elsewhere", "run.ranks=4", "data.shards=x", "checkpoint.every=3", "optim.sharded=false"}) EXPECT_EQ(digest(same), base) << same;
+  for (const char* same : {"run.dir=elsewhere", "run.ranks=4", "data.shards=x", "checkpoint.every=3", "optim.sharded=false"})
+    EXPECT_EQ(digest(same), base) << same;
   for (const char* other : {"train.seed=2", "numerics.reduction=fast", "lstm.width=8", "optim.factor.encoder=0.5"}) EXPECT_NE(digest(other), base) << other;
 }
 
