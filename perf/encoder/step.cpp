@@ -13,8 +13,7 @@
 #include "base/files.h"
 #include "batches/token_packing.h"
 #include "checkpoint/serving/encoder_folder.h"
-#include "model/families/encoder.h"
-#include "model/layers/operators.h"
+#include "encoder/classifier.h"
 #include "optim/adamw.h"
 #include "optim/gradient_reducer.h"
 #include "pipeline/engine.h"
@@ -23,25 +22,6 @@
 
 namespace tributary {
 namespace {
-
-constexpr std::int64_t classes = 40;
-
-BlockList make_model(const TextConfig& text, std::int64_t vocabulary) {
-  BlockList list;
-  const std::string hidden = add_encoder(list, text, vocabulary);
-  list.parameters.push_back({"head.weight", {classes, text.width}, Init::normal, 0.02});
-  list.parameters.push_back({"head.bias", {classes}, Init::zeros, 0, false});
-  list.blocks.push_back({"head", {BatchField::notes, BatchField::labels}, {hidden}, {loss_name}, {"head.weight", "head.bias"}, [](const BlockInput& in) {
-                           const at::Tensor& lengths = in.batch.notes.window_lengths;
-                           const at::Tensor record = at::repeat_interleave(lengths);
-                           const at::Tensor sums = at::zeros({lengths.size(0), in.taken[0].size(1)}, in.taken[0].options()).index_add(0, record, in.taken[0]);
-                           const at::Tensor scores = ops::linear(sums / lengths.unsqueeze(1), in.parameters[0], in.parameters[1], in.weights);
-                           return std::vector<at::Tensor>{at::cross_entropy_loss(scores, in.batch.labels[0].value, {}, at::Reduction::Sum) /
-                                                          in.context.label_counts[0]};
-                         }});
-  list.outputs = {loss_name};
-  return list;
-}
 
 struct Records {
   at::Tensor ids, offsets, labels;
@@ -121,7 +101,7 @@ double fine_tuning_step(const Communicator& comm, FineTuning& run, const Records
 
 nlohmann::json run(const Communicator& comm, const std::string& folder, const std::string& input, std::int64_t batch_records, std::int64_t budget) {
   const EncoderArchitecture architecture = encoder_architecture(read_file(folder + "/config.json"), folder);
-  const BlockList model = make_model(testing_support::text_of(architecture), architecture.vocabulary);
+  const BlockList model = mean_classifier(testing_support::text_of(architecture), architecture.vocabulary);
   const ModelLayout layout = lay_out(model, {0});
   const Engine engine(model, layout);
   const at::Tensor parameters = make_arena(layout.whole, at::kFloat);
