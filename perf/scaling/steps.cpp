@@ -112,7 +112,7 @@ class LocalStep final : public Step {
     times.compute_s = std::exchange(watch, {}).elapsed_s();
     tree_.check_finished();
     const at::Tensor gradient = exchange_.finish().front().narrow(0, offset_, count_);
-    const GradientStats stats = measure_gradient(self_, norm_, {std::span(gradient.const_data_ptr<float>(), static_cast<std::size_t>(count_))});
+    const GradientStats stats = measure_gradient(self_, norm_, {gradient});
     check(stats.finite, "step {}: the gradient is not finite", input.number);
     times.reduce_s = std::exchange(watch, {}).elapsed_s();
     update_slice(layout_.stages.front().parameters, OptimConfig(), {learning_rate, clip_factor(stats.norm, 1)}, offset_, gradient, adam_, parameters_);
