@@ -36,13 +36,11 @@ struct TrainingCase {
   BlockList model;
   Reduction reduction = Reduction::exact;
   std::int64_t steps = 20;
-  std::int64_t (*leaves)(std::int64_t step) = [](std::int64_t) -> std::int64_t {
-    return 8;
-    NumericsConfig numerics = {};  // precision and loss scale
-  };
+  std::int64_t (*leaves)(std::int64_t step) = [](std::int64_t) -> std::int64_t { return 8; };
   std::string reducer = "auto";
   std::vector<int> nodes = {};  // of every rank, in place of the real ones
   bool sharded = true;
+  NumericsConfig numerics = {};  // precision and loss scale
 };
 
 // Moments of the whole model, from the slices of all ranks, or from this one alone where it has them whole.

@@ -1,5 +1,6 @@
 #include "train/bad_leaves.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 
 #include "train/event_log.h"
@@ -9,8 +10,8 @@ namespace {
 
 using testing::HasSubstr;
 
-BadFinding values(std::size_t block, std::int64_t leaf, int rank) { return {block, {leaf, rank, "b" + std::to_string(block), true, ""}}; }
-BadFinding gradient(std::size_t block, std::int64_t leaf, int rank) { return {block, {leaf, rank, "b" + std::to_string(block), false, "w"}}; }
+BadFinding values(std::size_t block, std::int64_t leaf, int rank) { return {block, {leaf, rank, fmt::format("b{}", block), true, ""}}; }
+BadFinding gradient(std::size_t block, std::int64_t leaf, int rank) { return {block, {leaf, rank, fmt::format("b{}", block), false, "w"}}; }
 
 TEST(BadLeaves, are_told_by_what_came_first_in_the_order_of_computing) {
   // Leaf 3: values go wrong in block 2 of rank 1, and all behind it; leaf 7: gradients alone, from block 6 on towards the first.
