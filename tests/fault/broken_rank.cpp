@@ -56,15 +56,15 @@ int train_with_fault(int argc, char** argv, const Session& session) {
   const ProcessGrid grid(world.split(0, world.rank()), grid_shape(world.size(), settings.parallel.data, static_cast<int>(settings.parallel.pipeline)));
   const Parallel parallel(grid, settings.parallel);
   const Compute compute = prepare_compute(settings, grid);
-  Network network(settings.model, settings.data.window_tokens, data.catalogue, parallel, cut_for(world, session.log, settings, compute, data, grid.shape()),
-                  {{}, name_waits(watchdog, grid)});
+  const ModelCut cut = cut_for(world, session.log, settings, compute, data, grid.shape());
+  Network network(settings.model, settings.data.window_tokens, data.catalogue, parallel, cut.first_blocks, {cut.recompute, name_waits(watchdog, grid)});
   const int block = std::atoi(argv[5]);
   const std::size_t number = block >= 0 ? static_cast<std::size_t>(block) : network.model.blocks.size() - static_cast<std::size_t>(-block);
   session.log.once("the fault is in block '{}'", network.model.blocks.at(number).name);
   plant(network.model, number, {argv[2], std::atoll(argv[3]), std::atoll(argv[4])});
 
   GradientReducer reducer(parallel.holding(), network.layout, Reduction::exact,
-                          choose_reducer("auto", compute.device.type(), grid.shape(), grid.places(), grid.nodes()), compute.device);
+                          choose_reducer("auto", compute.device.type(), grid.shape(), grid.places(), grid.nodes()), compute.device, settings.optim.sharded);
   const BatchPlan plan(data.index, network.schema.tasks, plan_options(settings, network.model));
   const FieldSelection fields = fields_of(data.catalogue.schema, settings.data, parallel.fields(network.model, network.layout), false);
   const Collator collator = make_collator(data, network.schema, settings.data, fields, std::nullopt);
@@ -75,7 +75,7 @@ int train_with_fault(int argc, char** argv, const Session& session) {
   const at::Tensor whole = make_arena(network.layout.whole, at::kFloat);
   initialise(network.layout.whole, whole, run.state.seed);
   run.parameters = reducer.place_parameters(cut_arena(network.layout, whole, parallel.holding().own()));
-  for (std::size_t i = 0; i < reducer.stages(); ++i) run.adam.push_back(make_adam_state(reducer.count(i)));
+  for (std::size_t i = 0; i < reducer.stages(); ++i) run.adam.push_back(make_adam_state(reducer.updated(i).count));
   const StepTools tools{
       parallel, network, reducer, batches, settings.optim, settings.numerics, settings.model.heads.weight, watchdog, run.state.seed, settings.train.steps};
   Pace pace;
