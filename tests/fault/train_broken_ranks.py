@@ -13,7 +13,7 @@ import time
 
 import h5py
 
-from runs import BINARY, CONFIG, Run, make_shards, ranks_of
+from runs import BINARY, CONFIG, Run, make_shards
 
 PROGRAM = pathlib.Path(BINARY).parent / "tests" / "broken_rank"
 STEP, LEAF = 2, 5  # counted from 0: of steps with 7 leaves
@@ -122,13 +122,12 @@ def steps_skipped_in_a_row_end_with_70(folder, shards):
     assert re.search(rf"step {STEP + 1}: the gradient is not finite in block '.*1 step\(s\) in a row; it began in leaf {LEAF} \(rank 1: values of block '{run.block()}'\), of 7", run.log()), run.log()
 
 
-def record_of_huge_values_is_skipped_and_told_in_the_log_of_events(folder, shards):
+def record_whose_label_is_no_number_is_skipped_and_told_in_the_log_of_events(folder, shards):
     spoilt = folder / "spoilt"
     shutil.copytree(shards, spoilt)
     with h5py.File(sorted(spoilt.glob("part-*.h5"))[0], "r+") as part:
-        observed = part["static/observed"][0]
-        assert observed.any(), "the first record has no static feature"
-        part["static/values"][0] = [3e38 if seen else 0 for seen in observed]
+        rows = [row for row, told in enumerate(part["labels/sepsis/valid"][:]) if told and part["index/split"][row] == 0]
+        part["labels/sepsis/values"][rows[0]] = [float("nan")]
     run = Run(folder, "spoilt-run", spoilt)
     settings = ["train.steps=30", "data.verify=never"]
     assert run.train(2, *settings, "train.max_skipped=1") == 70, run.log()
@@ -156,7 +155,7 @@ def ranks_that_find_different_data_sets_are_refused_naming_them(folder, shards):
 
 CASES = [rank_that_stops_beside_others_that_sum_with_it_is_named, rank_that_stops_in_a_pipeline_is_named_and_what_others_need_of_it, rank_that_dies_ends_the_job,
          rank_that_throws_ends_the_job_with_its_code_and_says_where, number_that_is_none_in_one_leaf_is_skipped_by_all_ranks_which_name_rank_and_block,
-         steps_skipped_in_a_row_end_with_70, record_of_huge_values_is_skipped_and_told_in_the_log_of_events,
+         steps_skipped_in_a_row_end_with_70, record_whose_label_is_no_number_is_skipped_and_told_in_the_log_of_events,
          ranks_that_find_different_data_sets_are_refused_naming_them]
 
 
