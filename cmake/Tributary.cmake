@@ -30,12 +30,14 @@ function(tributary_library folder)
   endif()
 endfunction()
 
-# Links LibTorch and reuses the precompiled ATen header.
+set(TRIBUTARY_PCH tributary_pch)
+
+# Links LibTorch and reuses the precompiled ATen header, that of the target TRIBUTARY_PCH: it brings the optimisation it was compiled with.
 function(tributary_torch target)
   target_link_libraries(${target} PUBLIC $<IF:$<BOOL:${TRIBUTARY_CUDA}>,LibTorch::cuda,LibTorch::cpu>)
   target_compile_options(${target} PRIVATE -fpch-preprocess)
-  if(NOT target STREQUAL tributary_pch)
-    target_precompile_headers(${target} REUSE_FROM tributary_pch)
+  if(NOT target MATCHES "_pch$")
+    target_precompile_headers(${target} REUSE_FROM ${TRIBUTARY_PCH})
   endif()
 endfunction()
 

@@ -12,15 +12,15 @@
 namespace tributary {
 namespace {
 
-struct Options {
+struct ConfigOptions {
   std::string path;
   std::vector<std::string> overrides;
   bool origin = false;
   bool parameters = false;
 };
 
-std::shared_ptr<Options> add_options(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+std::shared_ptr<ConfigOptions> add_options(CLI::App& command) {
+  auto options = std::make_shared<ConfigOptions>();
   command.add_option("CONFIG", options->path, "configuration file (TOML)")->required();
   command.add_option("--set", options->overrides, "section.key=value in place of the file's; may be given several times")->allow_extra_args(false);
   return options;
@@ -33,7 +33,7 @@ std::string parameters_of(const RunSettings& settings) {
   return parameter_table(make_layout(model.parameters));
 }
 
-void show(const Session& session, const Options& options) {
+void show(const Session& session, const ConfigOptions& options) {
   const std::string own = agreed(session.world, [&] { return session.world.rank() == 0 ? read_file(options.path) : std::string(); });
   const std::string text = session.world.broadcast(own, 0);
   RunSettings settings;

@@ -21,14 +21,14 @@
 namespace tributary {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-struct Options {
+struct ExportOptions {
   std::string checkpoint, out, metrics;
 };
 
-Json channels_json(const std::vector<Channel>& channels, const std::vector<ChannelStatistics>& statistics) {
-  Json list = Json::array();
+OrderedJson channels_json(const std::vector<Channel>& channels, const std::vector<ChannelStatistics>& statistics) {
+  OrderedJson list = OrderedJson::array();
   for (std::size_t c = 0; c < channels.size(); ++c) {
     list.push_back({{"name", channels[c].name}, {"unit", channels[c].unit}, {"mean", statistics[c].mean}, {"deviation", statistics[c].deviation}});
   }
@@ -36,14 +36,14 @@ Json channels_json(const std::vector<Channel>& channels, const std::vector<Chann
 }
 
 // Of a relation task also which pairs it is about, and the threshold on 1 - p(first class) that validation chose.
-Json tasks_json(const Schema& schema, const std::vector<std::size_t>& tasks, const std::map<std::string, double>& thresholds) {
-  Json list = Json::array();
+OrderedJson tasks_json(const Schema& schema, const std::vector<std::size_t>& tasks, const std::map<std::string, double>& thresholds) {
+  OrderedJson list = OrderedJson::array();
   for (const std::size_t t : tasks) {
     const Task& task = schema.tasks[t];
-    Json& entry = list.emplace_back(Json::object({{"name", task.name}, {"kind", name_of(task.kind)}, {"classes", task.classes}}));
+    OrderedJson& entry = list.emplace_back(OrderedJson::object({{"name", task.name}, {"kind", name_of(task.kind)}, {"classes", task.classes}}));
     if (task.kind != TaskKind::relation) continue;
     entry["directed"] = task.directed;
-    entry["candidates"] = Json::array();
+    entry["candidates"] = OrderedJson::array();
     for (const TypePair& pair : task.candidates)
       entry["candidates"].push_back({schema.concept_types[static_cast<std::size_t>(pair.head)], schema.concept_types[static_cast<std::size_t>(pair.tail)]});
     if (const auto threshold = thresholds.find(task.name); threshold != thresholds.end()) entry["threshold"] = threshold->second;
@@ -52,20 +52,20 @@ Json tasks_json(const Schema& schema, const std::vector<std::size_t>& tasks, con
 }
 
 // What a server does to a record before the model sees it; `Collator` is the reference.
-Json preprocessing_json(const Catalogue& catalogue, const DataConfig& data, const std::optional<std::size_t>& marked_pairs) {
+OrderedJson preprocessing_json(const Catalogue& catalogue, const DataConfig& data, const std::optional<std::size_t>& marked_pairs) {
   const Schema& schema = catalogue.schema;
-  Json document = {{"steps", schema.steps}, {"step_hours", 1}, {"clip", data.clip}, {"imputation", data.imputation}, {"leave_out", data.leave_out}};
+  OrderedJson document = {{"steps", schema.steps}, {"step_hours", 1}, {"clip", data.clip}, {"imputation", data.imputation}, {"leave_out", data.leave_out}};
   document["normalisation"] = "x = (value - mean) / deviation, limited to +- clip; not observed: imputation (series), 0 (static)";
   document["delta"] = "hours since the channel's last measurement, min(., 48) / 48; 1 if never measured";
   document["static"] = channels_json(schema.statics, catalogue.normalisation.statics);
-  document["series"] = Json::array();
+  document["series"] = OrderedJson::array();
   for (std::size_t g = 0; g < schema.series.size(); ++g) {
     document["series"].push_back({{"name", schema.series[g].name}, {"channels", channels_json(schema.series[g].channels, catalogue.normalisation.series[g])}});
   }
   document["image"] = {{"channels", schema.image.channels}, {"height", schema.image.height}, {"width", schema.image.width}, {"scale", 1.0 / 255}};
   if (schema.notes) {
     const SpecialTokens special = special_tokens(catalogue.vocabulary);
-    document["notes"] = {{"tokenizer", Json::parse(to_json(catalogue.tokenizer))},
+    document["notes"] = {{"tokenizer", OrderedJson::parse(to_json(catalogue.tokenizer))},
                          {"tokenizer_digest", catalogue.tokenizer_digest},
                          {"vocabulary", "vocab.txt"},
                          {"special", {{"pad", special.pad}, {"unknown", special.unknown}, {"cls", special.cls}, {"sep", special.sep}, {"mask", special.mask}}},
@@ -86,7 +86,7 @@ Json preprocessing_json(const Catalogue& catalogue, const DataConfig& data, cons
   return document;
 }
 
-Json config_json(const CheckpointHead& head, RunSettings& settings, const BlockList& model, const ParameterLayout& layout) {
+OrderedJson config_json(const CheckpointHead& head, RunSettings& settings, const BlockList& model, const ParameterLayout& layout) {
   const Configuration architecture(sections_of(settings.model));
   return {{"format", "tributary-model"},
           {"version", 1},
@@ -94,13 +94,13 @@ Json config_json(const CheckpointHead& head, RunSettings& settings, const BlockL
           {"step", head.state.step},
           {"parameters", layout.trainable_count()},
           {"vocabulary_size", head.catalogue.vocabulary.size()},
-          {"architecture", Json::parse(architecture.to_json())},
+          {"architecture", OrderedJson::parse(architecture.to_json())},
           {"tasks", tasks_json(schema_of_model(settings.model, head.catalogue.schema), model.tasks, stored_thresholds(head.manifest))},
           {"checkpoint_digest", head.manifest.content_digest()},
           {"data_digest", head.catalogue.content_digest}};
 }
 
-std::string metrics_text(const CheckpointHead& head, const Options& options) {
+std::string metrics_text(const CheckpointHead& head, const ExportOptions& options) {
   std::string text;
   if (head.state.has_best) text += fmt::format("Best validation value: {:.6g} at step {}.\n", head.state.best_value, head.state.best_step);
   if (!head.state.validations.empty()) {
@@ -110,15 +110,15 @@ std::string metrics_text(const CheckpointHead& head, const Options& options) {
   if (!options.metrics.empty()) {
     try {
       text += fmt::format("\nEvaluation (`{}`):\n\n```json\n{}\n```\n", std::filesystem::path(options.metrics).filename().string(),
-                          Json::parse(read_file(options.metrics)).dump(1));
-    } catch (const Json::exception& error) {
+                          OrderedJson::parse(read_file(options.metrics)).dump(1));
+    } catch (const OrderedJson::exception& error) {
       fail(ErrorKind::data, "{}: not JSON: {}", options.metrics, error.what());
     }
   }
   return text.empty() ? "Not evaluated yet.\n" : text;
 }
 
-std::string card(const CheckpointHead& head, const Options& options, const RunSettings& settings, const BlockList& model, const ParameterLayout& layout) {
+std::string card(const CheckpointHead& head, const ExportOptions& options, const RunSettings& settings, const BlockList& model, const ParameterLayout& layout) {
   const Catalogue& catalogue = head.catalogue;
   const Schema schema = schema_of_model(settings.model, catalogue.schema);
   std::string tasks;
@@ -142,7 +142,7 @@ bool has_encoder(const ParameterLayout& layout) {
   return std::any_of(layout.entries.begin(), layout.entries.end(), [](const ParameterEntry& entry) { return entry.spec.name.starts_with("encoder."); });
 }
 
-void run_export(const Session& session, const Options& options) {
+void run_export(const Session& session, const ExportOptions& options) {
   const auto path = agreed(session.world, [&] { return resolve_checkpoint(options.checkpoint); });
   const CheckpointHead head = open_checkpoint(session.world, path);
   RunSettings settings = agreed(session.world, [&] { return parse_run_settings(head.config_toml, (path / config_file).string(), {}).settings; });
@@ -174,7 +174,7 @@ void run_export(const Session& session, const Options& options) {
 void add_export(CLI::App& root, const Session& session) {
   CLI::App* command =
       root.add_subcommand("export", "Write a checkpoint for servers: model.safetensors, config.json, preprocessing.json, tokenizer, encoder/, model card");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ExportOptions>();
   command->add_option("--checkpoint", options->checkpoint, "checkpoint, or run directory (then its newest)")->required();
   command->add_option("--out", options->out, "directory to write; must not exist, or be empty")->required();
   command->add_option("--metrics", options->metrics, "metrics.json of `tributary evaluate`, for the model card");

@@ -10,14 +10,14 @@
 namespace tributary {
 namespace {
 
-struct Options {
+struct PlanArguments {
   std::string path;
   std::vector<std::string> overrides;
   int ranks = 0;
   std::string svg;
 };
 
-void run(const Session& session, const Options& options) {
+void run(const Session& session, const PlanArguments& options) {
   const LoadedSettings loaded = load_run_settings(session.world, options.path, options.overrides);
   const RunSettings& settings = loaded.settings;
   const DataSet data = open_data_set(session.world, settings.data.shards, verify_named(settings.data.verify));
@@ -44,7 +44,7 @@ void run(const Session& session, const Options& options) {
 
 void add_plan(CLI::App& root, const Session& session) {
   CLI::App* command = root.add_subcommand("plan", "Measure what each block of a model costs and say how a pipeline would be cut and run");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PlanArguments>();
   command->add_option("CONFIG", options->path, "configuration file (TOML)")->required();
   command->add_option("--set", options->overrides, "section.key=value in place of the file's; may be given several times")->allow_extra_args(false);
   command->add_option("--ranks", options->ranks, "ranks the run will have; 0: one pipeline")->check(CLI::NonNegativeNumber)->capture_default_str();

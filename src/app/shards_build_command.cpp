@@ -10,7 +10,7 @@
 namespace tributary {
 namespace {
 
-struct Options {
+struct ShardsBuildOptions {
   std::string recipe, source, out, like, salt, tokenizer;
   std::int64_t parts = 0;
 };
@@ -21,7 +21,7 @@ Recipe read_recipe(const Session& session, const std::string& path) {
   return agreed(session.world, [&] { return parse_recipe(text, path); });
 }
 
-void build(const Session& session, const Options& options) {
+void build(const Session& session, const ShardsBuildOptions& options) {
   const Stopwatch watch;
   const Recipe recipe = read_recipe(session, options.recipe);
   BuildOptions build_options;
@@ -49,7 +49,7 @@ void add_shards_build(CLI::App& shards, const Session& session) {
       "  mpirun -n 2 tributary shards build shards/recipes/eicu-demo.toml --source /data/eicu-demo --out runs/eicu\n"
       "  tributary shards build shards/recipes/physionet2012.toml --source /data/physionet2012 --out runs/physionet --salt 2\n"
       "  tributary shards build RECIPE.toml --source /data/new --out runs/new --like runs/eicu   (to apply a model trained on runs/eicu)");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ShardsBuildOptions>();
   command->add_option("RECIPE", options->recipe, "recipe (TOML)")->required();
   command->add_option("--source", options->source, "folder with the source tables")->required();
   command->add_option("--out", options->out, "folder of the data set; must not exist or be empty")->required();

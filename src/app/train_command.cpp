@@ -11,7 +11,7 @@
 namespace tributary {
 namespace {
 
-struct Options {
+struct TrainOptions {
   std::string path;
   std::vector<std::string> overrides;
   std::string resume = "auto";
@@ -23,7 +23,7 @@ std::string job_id() {
   return id ? *id : std::string();
 }
 
-void run(const Session& session, const Options& options) {
+void run(const Session& session, const TrainOptions& options) {
   const std::optional<TraceSteps> traced = options.trace ? std::optional(parse_trace_steps(*options.trace)) : std::nullopt;
   const LoadedSettings loaded = load_run_settings(session.world, options.path, options.overrides, options.resume);
   const RunSummary summary = train(session.world, session.log, loaded, {options.resume}, {session.started, job_id(), ::isatty(STDERR_FILENO) == 1}, traced);
@@ -35,7 +35,7 @@ void run(const Session& session, const Options& options) {
 
 void add_train(CLI::App& root, const Session& session) {
   CLI::App* command = root.add_subcommand("train", "Train a model; goes on from the newest checkpoint of its run directory");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TrainOptions>();
   command->add_option("CONFIG", options->path, "configuration file (TOML)")->required();
   command->add_option("--set", options->overrides, "section.key=value in place of the file's; may be given several times")->allow_extra_args(false);
   command

@@ -9,37 +9,37 @@
 namespace tributary {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Json number_schema(const char* type, const Field& field) {
-  Json json = {{"type", type}};
+OrderedJson number_schema(const char* type, const Field& field) {
+  OrderedJson json = {{"type", type}};
   if (std::isfinite(field.minimum)) json["minimum"] = field.minimum;
   if (std::isfinite(field.maximum)) json["maximum"] = field.maximum;
   return json;
 }
 
-Json text_schema(const Field& field) {
-  Json json = {{"type", "string"}};
+OrderedJson text_schema(const Field& field) {
+  OrderedJson json = {{"type", "string"}};
   if (!field.allowed.empty()) json["enum"] = field.allowed;
   return json;
 }
 
-Json list_of(Json items) { return {{"type", "array"}, {"items", std::move(items)}}; }
-Json map_of(Json values) { return {{"type", "object"}, {"additionalProperties", std::move(values)}}; }
+OrderedJson list_of(OrderedJson items) { return {{"type", "array"}, {"items", std::move(items)}}; }
+OrderedJson map_of(OrderedJson values) { return {{"type", "object"}, {"additionalProperties", std::move(values)}}; }
 
-Json field_schema(const Field& field) {
+OrderedJson field_schema(const Field& field) {
   struct Types {
     const Field& field;
-    Json operator()(const bool*) const { return {{"type", "boolean"}}; }
-    Json operator()(const std::int64_t*) const { return number_schema("integer", field); }
-    Json operator()(const double*) const { return number_schema("number", field); }
-    Json operator()(const std::string*) const { return text_schema(field); }
-    Json operator()(const std::vector<std::string>*) const { return list_of(text_schema(field)); }
-    Json operator()(const std::vector<std::int64_t>*) const { return list_of(number_schema("integer", field)); }
-    Json operator()(const std::vector<std::vector<std::string>>*) const { return list_of(list_of(text_schema(field))); }
-    Json operator()(const std::vector<std::vector<std::int64_t>>*) const { return list_of(list_of(number_schema("integer", field))); }
-    Json operator()(const std::map<std::string, double>*) const { return map_of(number_schema("number", field)); }
-    Json operator()(const std::map<std::string, std::string>*) const { return map_of(text_schema(field)); }
+    OrderedJson operator()(const bool*) const { return {{"type", "boolean"}}; }
+    OrderedJson operator()(const std::int64_t*) const { return number_schema("integer", field); }
+    OrderedJson operator()(const double*) const { return number_schema("number", field); }
+    OrderedJson operator()(const std::string*) const { return text_schema(field); }
+    OrderedJson operator()(const std::vector<std::string>*) const { return list_of(text_schema(field)); }
+    OrderedJson operator()(const std::vector<std::int64_t>*) const { return list_of(number_schema("integer", field)); }
+    OrderedJson operator()(const std::vector<std::vector<std::string>>*) const { return list_of(list_of(text_schema(field))); }
+    OrderedJson operator()(const std::vector<std::vector<std::int64_t>>*) const { return list_of(list_of(number_schema("integer", field))); }
+    OrderedJson operator()(const std::map<std::string, double>*) const { return map_of(number_schema("number", field)); }
+    OrderedJson operator()(const std::map<std::string, std::string>*) const { return map_of(text_schema(field)); }
   };
   return std::visit(Types{field}, field.target);
 }
@@ -64,30 +64,30 @@ std::string Configuration::to_toml(bool with_origin) const {
 }
 
 std::string Configuration::to_json() const {
-  Json json = Json::object();
+  OrderedJson json = OrderedJson::object();
   for (const Group& group : groups_) {
-    Json& section = json[group.name] = Json::object();
-    for (const Entry& entry : group.entries) section[entry.field.key] = Json::parse(value_json(entry.field.target));
+    OrderedJson& section = json[group.name] = OrderedJson::object();
+    for (const Entry& entry : group.entries) section[entry.field.key] = OrderedJson::parse(value_json(entry.field.target));
   }
   return json.dump(2);
 }
 
 std::string Configuration::schema_json() const {
-  Json sections = Json::object();
+  OrderedJson sections = OrderedJson::object();
   for (const Group& group : groups_) {
-    Json properties = Json::object();
+    OrderedJson properties = OrderedJson::object();
     for (const Entry& entry : group.entries) {
-      Json& property = properties[entry.field.key] = field_schema(entry.field);
-      property["default"] = Json::parse(entry.default_json);
+      OrderedJson& property = properties[entry.field.key] = field_schema(entry.field);
+      property["default"] = OrderedJson::parse(entry.default_json);
       property["description"] = entry.field.help;
     }
     sections[group.name] = {{"type", "object"}, {"additionalProperties", false}, {"properties", std::move(properties)}};
   }
-  const Json schema = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
-                       {"title", "Tributary configuration"},
-                       {"type", "object"},
-                       {"additionalProperties", false},
-                       {"properties", std::move(sections)}};
+  const OrderedJson schema = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+                              {"title", "Tributary configuration"},
+                              {"type", "object"},
+                              {"additionalProperties", false},
+                              {"properties", std::move(sections)}};
   return schema.dump(2);
 }
 

@@ -7,15 +7,10 @@
 
 #include "base/error.h"
 #include "base/key.h"
+#include "batches/tensors.h"
 
 namespace tributary {
 namespace {
-
-at::Tensor tensor_of(const std::vector<std::int64_t>& values) {
-  at::Tensor tensor = at::empty({static_cast<std::int64_t>(values.size())}, at::kLong);
-  std::copy(values.begin(), values.end(), tensor.data_ptr<std::int64_t>());
-  return tensor;
-}
 
 std::pair<std::size_t, std::size_t> range_of(const std::vector<std::int64_t>& offsets, std::size_t row) {
   return {static_cast<std::size_t>(offsets[row]), static_cast<std::size_t>(offsets[row + 1])};

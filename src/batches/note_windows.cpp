@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "batches/tensors.h"
 #include "shards/record_block.h"
 
 namespace tributary {
@@ -14,12 +15,6 @@ std::int64_t windows_of(std::int64_t tokens, const WindowShape& shape) {
 }
 
 at::Tensor integers(std::int64_t count) { return at::empty({count}, at::kLong); }
-
-at::Tensor tensor_of(const std::vector<std::int64_t>& values) {
-  at::Tensor tensor = integers(static_cast<std::int64_t>(values.size()));
-  std::copy(values.begin(), values.end(), tensor.data_ptr<std::int64_t>());
-  return tensor;
-}
 
 struct Totals {
   std::int64_t windows = 0, tokens = 0, length = 0;

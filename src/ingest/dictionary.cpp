@@ -22,7 +22,7 @@ constexpr std::array<Kind, 256> make_kinds() {
   }
   return table;
 }
-constexpr std::array<Kind, 256> kinds = make_kinds();
+constexpr std::array<Kind, 256> kind_of_byte = make_kinds();
 
 constexpr std::array<char, 256> make_lower() {
   std::array<char, 256> table{};
@@ -89,7 +89,7 @@ class Dictionary::WordScanner {
   [[nodiscard]] std::int32_t end() const { return static_cast<std::int32_t>(at_); }
 
  private:
-  [[nodiscard]] Kind kind(std::size_t at) const { return kinds[static_cast<unsigned char>(text_[at])]; }
+  [[nodiscard]] Kind kind(std::size_t at) const { return kind_of_byte[static_cast<unsigned char>(text_[at])]; }
   std::string_view text_;
   std::size_t at_ = 0, begin_ = 0, size_ = 0;
   std::uint64_t hash_ = 0;

@@ -12,7 +12,7 @@
 namespace tributary {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::string_view tokenizer_name = "tokenizer.json", config_name = "tokenizer_config.json";
 // The fields of tokenizer_config.json that name special tokens, and the names that the rest of the program relies on.
@@ -27,20 +27,20 @@ class Document {
   Document(const std::string& text, const std::string& where, std::string_view name)
       : name_(where.ends_with(name) ? where : fmt::format("{} ({})", where, name)) {
     try {
-      json_ = Json::parse(text);
+      json_ = OrderedJson::parse(text);
     } catch (const nlohmann::json::exception&) {
       fail(ErrorKind::data, "{}: not a JSON document", name_);
     }
     if (!json_.is_object()) fail(ErrorKind::data, "{}: not a JSON object", name_);
   }
 
-  [[noreturn]] void refuse(const std::string& field, const std::string& expected, const Json& found) const {
+  [[noreturn]] void refuse(const std::string& field, const std::string& expected, const OrderedJson& found) const {
     fail(ErrorKind::data, "{}: {}: expected {}, found {}; such a tokenizer cannot be reproduced exactly", name_, field, expected, shortened(found));
   }
 
   // Null where a key of the dotted path is missing.
-  [[nodiscard]] Json at(const std::string& path) const {
-    const Json* value = &json_;
+  [[nodiscard]] OrderedJson at(const std::string& path) const {
+    const OrderedJson* value = &json_;
     for (std::size_t from = 0; from < path.size();) {
       const std::size_t dot = std::min(path.find('.', from), path.size());
       const auto found = value->is_object() ? value->find(path.substr(from, dot - from)) : value->end();
@@ -51,12 +51,12 @@ class Document {
     return *value;
   }
 
-  void require(const std::string& path, const Json& expected) const {
-    if (const Json found = at(path); found != expected) refuse(path, expected.dump(), found);
+  void require(const std::string& path, const OrderedJson& expected) const {
+    if (const OrderedJson found = at(path); found != expected) refuse(path, expected.dump(), found);
   }
 
   [[nodiscard]] bool boolean(const std::string& path, bool otherwise) const {
-    const Json found = at(path);
+    const OrderedJson found = at(path);
     if (!found.is_null() && !found.is_boolean()) refuse(path, "true or false", found);
     return found.is_null() ? otherwise : found.get<bool>();
   }
@@ -64,19 +64,19 @@ class Document {
   [[nodiscard]] const std::string& name() const { return name_; }
 
  private:
-  static std::string shortened(const Json& json) {
+  static std::string shortened(const OrderedJson& json) {
     constexpr std::size_t most = 80;
     const std::string text = json.is_null() ? "nothing" : json.dump();
     return text.size() <= most ? text : text.substr(0, most) + "...";
   }
 
-  Json json_;
+  OrderedJson json_;
   std::string name_;
 };
 
 // The tokens in order of their numbers, which must be 0, 1, 2, ...
 std::vector<std::string> numbered_vocabulary(const Document& document) {
-  const Json entries = document.at("model.vocab");
+  const OrderedJson entries = document.at("model.vocab");
   if (!entries.is_object() || entries.empty()) document.refuse("model.vocab", "tokens with their numbers", entries);
   std::vector<std::string> vocabulary(entries.size());
   std::vector<bool> taken(entries.size());
@@ -95,23 +95,24 @@ bool never_a_piece(const std::string& token, const std::string& continuing_prefi
   return token.size() > 1 && first < 128 && std::ispunct(first) != 0 && (continuing_prefix.empty() || !token.starts_with(continuing_prefix));
 }
 
-void require_plain_flags(const Document& document, const std::string& field, const Json& token) {
+void require_plain_flags(const Document& document, const std::string& field, const OrderedJson& token) {
   for (const char* flag : {"single_word", "lstrip", "rstrip", "normalized"})
-    if (token.value(flag, Json(false)) != Json(false)) document.refuse(field + "." + flag, "false", token[flag]);
+    if (token.value(flag, OrderedJson(false)) != OrderedJson(false)) document.refuse(field + "." + flag, "false", token[flag]);
 }
 
 void add_special_tokens(const Document& document, TokenizerSpec& spec) {
   spec.options.special_tokens.clear();
-  const Json tokens = document.at("added_tokens");
+  const OrderedJson tokens = document.at("added_tokens");
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const std::string field = fmt::format("added_tokens[{}]", i);
-    const Json& token = tokens[i];
+    const OrderedJson& token = tokens[i];
     if (!token.is_object() || !token.contains("content") || !token["content"].is_string() || token["content"].get<std::string>().empty())
       document.refuse(field, "a token with a content", token);
     require_plain_flags(document, field, token);
     const auto content = token["content"].get<std::string>();
     const auto place = static_cast<std::size_t>(std::find(spec.vocabulary.begin(), spec.vocabulary.end(), content) - spec.vocabulary.begin());
-    if (token.value("id", Json()) != Json(place)) document.refuse(field + ".id", fmt::format("{} for '{}'", place, content), token.value("id", Json()));
+    if (token.value("id", OrderedJson()) != OrderedJson(place))
+      document.refuse(field + ".id", fmt::format("{} for '{}'", place, content), token.value("id", OrderedJson()));
     if (place == spec.vocabulary.size()) {
       if (!never_a_piece(content, spec.options.continuing_prefix)) document.refuse(field, "a token of model.vocab, or one that begins with punctuation", token);
       spec.vocabulary.push_back(content);
@@ -124,17 +125,17 @@ void add_special_tokens(const Document& document, TokenizerSpec& spec) {
 
 // [CLS], the text, [SEP]: what the batches put around each window.
 void require_cls_and_sep(const Document& document) {
-  const Json type = document.at("post_processor.type");
+  const OrderedJson type = document.at("post_processor.type");
   if (document.at("post_processor").is_null()) return;
   if (type == "BertProcessing") {
     for (const auto& [key, name] : {std::pair("cls", "[CLS]"), std::pair("sep", "[SEP]")})
-      if (const Json found = document.at(std::string("post_processor.") + key); !found.is_array() || found.empty() || found[0] != name)
+      if (const OrderedJson found = document.at(std::string("post_processor.") + key); !found.is_array() || found.empty() || found[0] != name)
         document.refuse(std::string("post_processor.") + key, name, found);
     return;
   }
   if (type != "TemplateProcessing") document.refuse("post_processor.type", "\"BertProcessing\" or \"TemplateProcessing\"", type);
   std::vector<std::string> order;
-  for (const Json& piece : document.at("post_processor.single"))
+  for (const OrderedJson& piece : document.at("post_processor.single"))
     for (const auto& [kind, value] : piece.items()) order.push_back(value.value("id", std::string()));
   if (order != std::vector<std::string>{"[CLS]", "A", "[SEP]"})
     document.refuse("post_processor.single", "[CLS], the text, [SEP]", document.at("post_processor.single"));
@@ -151,7 +152,7 @@ TokenizerSpec from_tokenizer_json(const Document& document) {
   spec.options.handle_chinese_chars = document.boolean("normalizer.handle_chinese_chars", true);
   spec.options.lowercase = document.boolean("normalizer.lowercase", true);
   spec.options.strip_accents = document.boolean("normalizer.strip_accents", spec.options.lowercase);
-  const Json prefix = document.at("model.continuing_subword_prefix"), longest = document.at("model.max_input_chars_per_word");
+  const OrderedJson prefix = document.at("model.continuing_subword_prefix"), longest = document.at("model.max_input_chars_per_word");
   if (!prefix.is_string()) document.refuse("model.continuing_subword_prefix", "a text", prefix);
   if (!longest.is_number_unsigned() || longest == 0) document.refuse("model.max_input_chars_per_word", "a number above 0", longest);
   spec.options.continuing_prefix = prefix.get<std::string>();
@@ -164,13 +165,13 @@ TokenizerSpec from_tokenizer_json(const Document& document) {
 // What tokenizer_config.json says beside the tokenizer itself.
 void check_config(const Document& config, const TokenizerOptions& options) {
   if (!config.boolean("do_basic_tokenize", true)) config.refuse("do_basic_tokenize", "true", false);
-  if (const Json kept = config.at("never_split"); !kept.is_null() && !kept.empty()) config.refuse("never_split", "nothing", kept);
+  if (const OrderedJson kept = config.at("never_split"); !kept.is_null() && !kept.empty()) config.refuse("never_split", "nothing", kept);
   for (const auto& [field, name] : token_names) {
-    const Json found = config.at(field);
-    const Json content = found.is_object() ? found.value("content", Json()) : found;
+    const OrderedJson found = config.at(field);
+    const OrderedJson content = found.is_object() ? found.value("content", OrderedJson()) : found;
     if (!content.is_null() && content != name) config.refuse(field, name, content);
   }
-  const Json added = config.at("added_tokens_decoder");
+  const OrderedJson added = config.at("added_tokens_decoder");
   for (const auto& [id, token] : added.items()) {
     const std::string field = "added_tokens_decoder." + id;
     if (!token.is_object()) config.refuse(field, "a token", token);
@@ -184,12 +185,12 @@ void check_config(const Document& config, const TokenizerOptions& options) {
 void require_agreement(const Document& config, const TokenizerOptions& options) {
   for (const auto& [field, value] : {std::pair("do_lower_case", options.lowercase), std::pair("tokenize_chinese_chars", options.handle_chinese_chars),
                                      std::pair("strip_accents", options.strip_accents), std::pair("clean_text", options.clean_text)})
-    if (const Json found = config.at(field); !found.is_null() && found != Json(value))
+    if (const OrderedJson found = config.at(field); !found.is_null() && found != OrderedJson(value))
       config.refuse(field, fmt::format("{} as in {}", value, tokenizer_name), found);
 }
 
 TokenizerOptions options_from_config(const Document& config) {
-  const Json kind = config.at("tokenizer_class");
+  const OrderedJson kind = config.at("tokenizer_class");
   if (!kind.is_null() && std::find(bert_classes.begin(), bert_classes.end(), kind) == bert_classes.end())
     config.refuse("tokenizer_class", "\"BertTokenizer\"", kind);
   TokenizerOptions options;
@@ -258,14 +259,14 @@ TokenizerSpec parse_tokenizer(const TokenizerFiles& files) {
 
 std::string tokenizer_json(const TokenizerSpec& spec) {
   const TokenizerOptions& options = spec.options;
-  Json vocabulary = Json::object(), added = Json::array();
+  OrderedJson vocabulary = OrderedJson::object(), added = OrderedJson::array();
   for (std::size_t i = 0; i < spec.vocabulary.size(); ++i) vocabulary.push_back({spec.vocabulary[i], i});
   for (std::size_t i = 0; i < spec.vocabulary.size(); ++i)
     if (std::find(options.special_tokens.begin(), options.special_tokens.end(), spec.vocabulary[i]) != options.special_tokens.end())
       added.push_back(
           {{"id", i}, {"content", spec.vocabulary[i]}, {"single_word", false}, {"lstrip", false}, {"rstrip", false}, {"normalized", false}, {"special", true}});
   const SpecialTokens special = special_tokens(spec.vocabulary);
-  const Json document = {
+  const OrderedJson document = {
       {"version", "1.0"},
       {"truncation", nullptr},
       {"padding", nullptr},
@@ -277,7 +278,8 @@ std::string tokenizer_json(const TokenizerSpec& spec) {
         {"strip_accents", options.strip_accents},
         {"lowercase", options.lowercase}}},
       {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
-      {"post_processor", {{"type", "BertProcessing"}, {"sep", Json::array({"[SEP]", special.sep})}, {"cls", Json::array({"[CLS]", special.cls})}}},
+      {"post_processor",
+       {{"type", "BertProcessing"}, {"sep", OrderedJson::array({"[SEP]", special.sep})}, {"cls", OrderedJson::array({"[CLS]", special.cls})}}},
       {"decoder", {{"type", "WordPiece"}, {"prefix", options.continuing_prefix}, {"cleanup", true}}},
       {"model",
        {{"type", "WordPiece"},
@@ -289,11 +291,11 @@ std::string tokenizer_json(const TokenizerSpec& spec) {
 }
 
 std::string tokenizer_config_json(const TokenizerSpec& spec) {
-  Json document = {{"tokenizer_class", "BertTokenizer"},
-                   {"do_lower_case", spec.options.lowercase},
-                   {"strip_accents", spec.options.strip_accents},
-                   {"tokenize_chinese_chars", spec.options.handle_chinese_chars},
-                   {"clean_text", spec.options.clean_text}};
+  OrderedJson document = {{"tokenizer_class", "BertTokenizer"},
+                          {"do_lower_case", spec.options.lowercase},
+                          {"strip_accents", spec.options.strip_accents},
+                          {"tokenize_chinese_chars", spec.options.handle_chinese_chars},
+                          {"clean_text", spec.options.clean_text}};
   for (const auto& [field, name] : token_names) document[field] = name;
   return document.dump(1) + "\n";
 }

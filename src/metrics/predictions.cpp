@@ -10,7 +10,7 @@
 namespace tributary {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string csv_field(std::string_view text) {
   if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
   std::string result = "\"";
   for (const char c : text) {
@@ -45,10 +45,10 @@ std::string prediction_lines(std::string_view record_id, std::string_view split,
   const auto width = static_cast<std::size_t>(task.output_width());
   check(probability.size() == width && label.size() == static_cast<std::size_t>(task.label_width()), "predictions of task {}: {} probabilities, {} labels",
         task.name, probability.size(), label.size());
-  const std::string start = fmt::format("{},{},{},", quoted(record_id), quoted(split), quoted(task.name));
+  const std::string start = fmt::format("{},{},{},", csv_field(record_id), csv_field(split), csv_field(task.name));
   std::string lines;
   for (std::size_t k = 0; k < width; ++k)
-    lines += fmt::format("{}{},{},{:.9g}\n", start, quoted(class_name(task, k)), valid ? truth(task, label, k) : std::string(), probability[k]);
+    lines += fmt::format("{}{},{},{:.9g}\n", start, csv_field(class_name(task, k)), valid ? truth(task, label, k) : std::string(), probability[k]);
   return lines;
 }
 

@@ -5,7 +5,7 @@
 namespace tributary {
 namespace {
 
-Schedule actions(Pipeline, std::int64_t leaves, int rank) {
+Schedule gpipe_actions(Pipeline, std::int64_t leaves, int rank) {
   Schedule schedule;
   schedule.reserve(static_cast<std::size_t>(2 * leaves));
   for (std::int64_t leaf = 0; leaf < leaves; ++leaf) schedule.push_back({ActionKind::forward, leaf, rank});
@@ -16,7 +16,7 @@ Schedule actions(Pipeline, std::int64_t leaves, int rank) {
 }  // namespace
 
 ScheduleKind gpipe() {
-  return {"gpipe", [](Pipeline pipeline) { return one_chunk("gpipe", pipeline); }, any_leaves, round_the_ranks, actions,
+  return {"gpipe", [](Pipeline pipeline) { return one_chunk("gpipe", pipeline); }, any_leaves, round_the_ranks, gpipe_actions,
           [](Pipeline, std::int64_t leaves, int) { return leaves; },
           // Filling takes p - 1 forwards, emptying p - 1 backwards of two units: 3 (p - 1) of 3 (m + p - 1).
           [](Pipeline pipeline, std::int64_t leaves) { return static_cast<double>(pipeline.ranks - 1) / static_cast<double>(leaves + pipeline.ranks - 1); }};

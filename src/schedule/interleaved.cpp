@@ -22,7 +22,7 @@ std::int64_t forwards_ahead(Pipeline pipeline, std::int64_t leaves, int rank) {
   return std::min<std::int64_t>(ahead, leaves * pipeline.chunks);
 }
 
-Schedule actions(Pipeline pipeline, std::int64_t leaves, int rank) {
+Schedule interleaved_actions(Pipeline pipeline, std::int64_t leaves, int rank) {
   const std::int64_t ahead = forwards_ahead(pipeline, leaves, rank);
   const std::int64_t total = leaves * pipeline.chunks;
   Schedule schedule;
@@ -49,7 +49,7 @@ std::string misfit(Pipeline pipeline, std::int64_t leaves) {
 }  // namespace
 
 ScheduleKind interleaved() {
-  return {"interleaved", refusal, misfit, round_the_ranks, actions,
+  return {"interleaved", refusal, misfit, round_the_ranks, interleaved_actions,
           [](Pipeline pipeline, std::int64_t leaves, int rank) { return std::min(forwards_ahead(pipeline, leaves, rank) + 1, leaves * pipeline.chunks); },
           // 1F1B's 3 (p - 1) units, each of one chunk: 3 (p - 1) of 3 (v m + p - 1).
           [](Pipeline pipeline, std::int64_t leaves) {

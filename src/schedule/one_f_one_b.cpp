@@ -8,7 +8,7 @@
 namespace tributary {
 namespace {
 
-Schedule actions(Pipeline pipeline, std::int64_t leaves, int rank) {
+Schedule one_f_one_b_actions(Pipeline pipeline, std::int64_t leaves, int rank) {
   const std::int64_t ahead = std::min<std::int64_t>(pipeline.ranks - rank - 1, leaves);
   Schedule schedule;
   schedule.reserve(static_cast<std::size_t>(2 * leaves));
@@ -23,7 +23,7 @@ Schedule actions(Pipeline pipeline, std::int64_t leaves, int rank) {
 }  // namespace
 
 ScheduleKind one_f_one_b() {
-  return {"1f1b", [](Pipeline pipeline) { return one_chunk("1f1b", pipeline); }, any_leaves, round_the_ranks, actions,
+  return {"1f1b", [](Pipeline pipeline) { return one_chunk("1f1b", pipeline); }, any_leaves, round_the_ranks, one_f_one_b_actions,
           [](Pipeline pipeline, std::int64_t leaves, int rank) { return std::min<std::int64_t>(leaves, pipeline.ranks - rank); },
           // The last rank waits p - 1 forwards, the first p - 1 backwards of two units after it: 3 (p - 1) of 3 (m + p - 1).
           [](Pipeline pipeline, std::int64_t leaves) { return static_cast<double>(pipeline.ranks - 1) / static_cast<double>(leaves + pipeline.ranks - 1); }};

@@ -7,7 +7,7 @@
 namespace tributary {
 namespace {
 
-Schedule actions(Pipeline pipeline, std::int64_t leaves, int rank) {
+Schedule zb_h1_actions(Pipeline pipeline, std::int64_t leaves, int rank) {
   const std::int64_t ahead = std::min<std::int64_t>(pipeline.ranks - rank - 1, leaves);
   Schedule schedule;
   schedule.reserve(static_cast<std::size_t>(3 * leaves));
@@ -25,7 +25,7 @@ Schedule actions(Pipeline pipeline, std::int64_t leaves, int rank) {
 
 ScheduleKind zb_h1() {
   return {
-      "zb_h1", [](Pipeline pipeline) { return one_chunk("zb_h1", pipeline); }, any_leaves, round_the_ranks, actions,
+      "zb_h1", [](Pipeline pipeline) { return one_chunk("zb_h1", pipeline); }, any_leaves, round_the_ranks, zb_h1_actions,
       [](Pipeline pipeline, std::int64_t leaves, int) { return std::min<std::int64_t>(leaves, pipeline.ranks); },
       // (p - 1) (T_F + T_B - T_W) = p - 1 of 3 m + p - 1.
       [](Pipeline pipeline, std::int64_t leaves) { return static_cast<double>(pipeline.ranks - 1) / static_cast<double>(3 * leaves + pipeline.ranks - 1); }};

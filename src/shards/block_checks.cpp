@@ -11,9 +11,9 @@
 namespace tributary {
 namespace {
 
-class Checker {
+class BlockChecker {
  public:
-  Checker(const Schema& schema, const RecordBlock& block, const BlockPlace& place) : schema_(schema), block_(block), place_(place) {}
+  BlockChecker(const Schema& schema, const RecordBlock& block, const BlockPlace& place) : schema_(schema), block_(block), place_(place) {}
 
   void sizes() const;
   void identity() const;
@@ -45,7 +45,7 @@ class Checker {
   const BlockPlace& place_;
 };
 
-void Checker::sizes() const {
+void BlockChecker::sizes() const {
   const std::int64_t rows = block_.rows, statics = static_cast<std::int64_t>(schema_.statics.size());
   size("ids", block_.ids.size(), rows);
   size("patient", block_.patient.size(), rows);
@@ -71,7 +71,7 @@ void Checker::sizes() const {
   if (schema_.notes) size("notes offsets", block_.notes.note_offsets.size(), rows + 1);
 }
 
-void Checker::identity() const {
+void BlockChecker::identity() const {
   for (std::size_t r = 0; r < static_cast<std::size_t>(block_.rows); ++r) {
     const std::int64_t row = place_.first_row + static_cast<std::int64_t>(r);
     if (!is_utf8(block_.ids[r])) bad("record id", r, "is not UTF-8");
@@ -85,8 +85,8 @@ void Checker::identity() const {
   }
 }
 
-void Checker::cells(const std::string& field, const std::vector<Channel>& channels, std::span<const float> values, std::span<const std::uint8_t> observed,
-                    std::size_t width) const {
+void BlockChecker::cells(const std::string& field, const std::vector<Channel>& channels, std::span<const float> values, std::span<const std::uint8_t> observed,
+                         std::size_t width) const {
   bool good = true;  // one pass without branches; a second one only to name what it met
   for (std::size_t i = 0; i < values.size(); ++i) good &= (values[i] - values[i] == 0.0F) & (observed[i] <= 1) & ((observed[i] != 0) | (values[i] == 0.0F));
   if (good) return;
@@ -98,7 +98,7 @@ void Checker::cells(const std::string& field, const std::vector<Channel>& channe
   }
 }
 
-void Checker::values() const {
+void BlockChecker::values() const {
   if (!schema_.statics.empty()) cells("static", schema_.statics, block_.static_values, block_.static_observed, schema_.statics.size());
   for (std::size_t g = 0; g < schema_.series.size(); ++g) {
     const SeriesGroup& group = schema_.series[g];
@@ -107,7 +107,7 @@ void Checker::values() const {
   }
 }
 
-void Checker::labels() const {
+void BlockChecker::labels() const {
   for (std::size_t t = 0; t < schema_.tasks.size(); ++t) {
     const Task& task = schema_.tasks[t];
     const std::string field = "labels " + task.name;
@@ -127,7 +127,7 @@ void Checker::labels() const {
   }
 }
 
-void Checker::offsets(const std::string& field, std::span<const std::int64_t> starts, std::int64_t items) const {
+void BlockChecker::offsets(const std::string& field, std::span<const std::int64_t> starts, std::int64_t items) const {
   const auto row_at = [&](std::size_t i) { return field == "notes offsets" ? i : row_of_note(i); };
   if (starts.empty() || starts[0] != 0) bad(field, 0, "must begin with 0");
   for (std::size_t i = 1; i < starts.size(); ++i)
@@ -135,7 +135,7 @@ void Checker::offsets(const std::string& field, std::span<const std::int64_t> st
   if (starts.back() != items) bad(field, starts.size() < 2 ? 0 : row_at(starts.size() - 2), "end at {} but there are {} values", starts.back(), items);
 }
 
-void Checker::notes(std::int64_t vocabulary_size) const {
+void BlockChecker::notes(std::int64_t vocabulary_size) const {
   if (!schema_.notes) return;
   const NoteColumns& n = block_.notes;
   const auto notes = static_cast<std::int64_t>(n.hour.size());
@@ -188,7 +188,7 @@ bool is_utf8(std::string_view bytes) {
 }
 
 void check_block(const Schema& schema, const RecordBlock& block, const BlockPlace& place, std::int64_t vocabulary_size) {
-  const Checker checker(schema, block, place);
+  const BlockChecker checker(schema, block, place);
   checker.sizes();
   checker.identity();
   checker.values();

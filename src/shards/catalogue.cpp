@@ -11,26 +11,26 @@
 namespace tributary {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::string_view zero_digest = "0000000000000000000000000000000000000000000000000000000000000000";
 constexpr std::string_view digest_key = "\"self_digest\": \"";
 
-Json json_of(const std::vector<Channel>& channels) {
-  Json list = Json::array();
+OrderedJson json_of(const std::vector<Channel>& channels) {
+  OrderedJson list = OrderedJson::array();
   for (const Channel& channel : channels) list.push_back({{"name", channel.name}, {"unit", channel.unit}});
   return list;
 }
 
-Json json_of(const Schema& schema) {
-  Json series = Json::array(), tasks = Json::array();
+OrderedJson json_of(const Schema& schema) {
+  OrderedJson series = OrderedJson::array(), tasks = OrderedJson::array();
   for (const SeriesGroup& group : schema.series) series.push_back({{"name", group.name}, {"channels", json_of(group.channels)}});
   for (const Task& task : schema.tasks) {
-    Json entry = {{"name", task.name}, {"kind", name_of(task.kind)}, {"classes", task.classes}};
+    OrderedJson entry = {{"name", task.name}, {"kind", name_of(task.kind)}, {"classes", task.classes}};
     if (task.kind == TaskKind::relation) {
       entry["directed"] = task.directed;
-      entry["candidates"] = Json::array();
-      for (const TypePair& pair : task.candidates) entry["candidates"].push_back(Json::array({pair.head, pair.tail}));
+      entry["candidates"] = OrderedJson::array();
+      for (const TypePair& pair : task.candidates) entry["candidates"].push_back(OrderedJson::array({pair.head, pair.tail}));
     }
     tasks.push_back(std::move(entry));
   }
@@ -43,8 +43,8 @@ Json json_of(const Schema& schema) {
           {"concept_types", schema.concept_types}};
 }
 
-Json json_of(const std::vector<ChannelStatistics>& statistics) {
-  Json list = Json::array();
+OrderedJson json_of(const std::vector<ChannelStatistics>& statistics) {
+  OrderedJson list = OrderedJson::array();
   for (const ChannelStatistics& s : statistics) list.push_back({{"mean", s.mean}, {"deviation", s.deviation}, {"count", s.count}});
   return list;
 }
@@ -64,19 +64,19 @@ std::string_view missing_policy(const PartColumn& column) {
 }
 
 // For readers without this program; follows from the schema, so it is written and compared, never parsed.
-Json json_of_fields(const Schema& schema, const std::string& tokenizer_digest) {
+OrderedJson json_of_fields(const Schema& schema, const std::string& tokenizer_digest) {
   constexpr std::array<std::string_view, axis_count> axes{"records",  "id bytes",         "notes",    "text bytes", "tokens",
                                                           "concepts", "concept id bytes", "mentions", "relations"};
-  Json list = Json::array();
+  OrderedJson list = OrderedJson::array();
   for (const PartColumn& column : part_columns(schema, tokenizer_digest)) {
-    Json shape = {std::string(axes[static_cast<std::size_t>(column.axis)]) + (column.offsets_into ? " + 1" : "")};
+    OrderedJson shape = {std::string(axes[static_cast<std::size_t>(column.axis)]) + (column.offsets_into ? " + 1" : "")};
     for (const std::int64_t dim : column.inner) shape.push_back(dim);
     list.push_back({{"path", column.path}, {"dtype", name_of(column.type)}, {"shape", shape}, {"missing", missing_policy(column)}});
   }
   return list;
 }
 
-Json json_of(const PartInfo& part) {
+OrderedJson json_of(const PartInfo& part) {
   return {{"file", part.file},
           {"rows", part.rows},
           {"size_bytes", part.size_bytes},
@@ -103,7 +103,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 
 // Names the key that is missing or of another type; the library's own messages cite neither.
 template <class Value>
-Value value_at(const Json& json, const char* key, const std::string& where) {
+Value value_at(const OrderedJson& json, const char* key, const std::string& where) {
   const auto found = json.is_object() ? json.find(key) : json.end();
   if (!json.is_object() || found == json.end()) fail(ErrorKind::data, "{}: key '{}' is missing", where, key);
   try {
@@ -113,29 +113,29 @@ Value value_at(const Json& json, const char* key, const std::string& where) {
   }
 }
 
-std::vector<Channel> channels_from(const Json& list, const std::string& where) {
+std::vector<Channel> channels_from(const OrderedJson& list, const std::string& where) {
   std::vector<Channel> channels;
-  for (const Json& entry : list) channels.push_back({value_at<std::string>(entry, "name", where), value_at<std::string>(entry, "unit", where)});
+  for (const OrderedJson& entry : list) channels.push_back({value_at<std::string>(entry, "name", where), value_at<std::string>(entry, "unit", where)});
   return channels;
 }
 
-std::vector<ChannelStatistics> statistics_from(const Json& list, const std::string& where) {
+std::vector<ChannelStatistics> statistics_from(const OrderedJson& list, const std::string& where) {
   std::vector<ChannelStatistics> statistics;
-  for (const Json& entry : list)
+  for (const OrderedJson& entry : list)
     statistics.push_back({value_at<double>(entry, "mean", where), value_at<double>(entry, "deviation", where), value_at<std::int64_t>(entry, "count", where)});
   return statistics;
 }
 
-Schema schema_from(const Json& json, const std::string& where) {
+Schema schema_from(const OrderedJson& json, const std::string& where) {
   Schema schema;
   schema.steps = value_at<std::int64_t>(json, "steps", where);
-  schema.statics = channels_from(value_at<Json>(json, "static", where), where + ": static");
-  for (const Json& group : value_at<Json>(json, "series", where))
-    schema.series.push_back({value_at<std::string>(group, "name", where + ": series"), channels_from(value_at<Json>(group, "channels", where), where)});
+  schema.statics = channels_from(value_at<OrderedJson>(json, "static", where), where + ": static");
+  for (const OrderedJson& group : value_at<OrderedJson>(json, "series", where))
+    schema.series.push_back({value_at<std::string>(group, "name", where + ": series"), channels_from(value_at<OrderedJson>(group, "channels", where), where)});
   schema.notes = value_at<bool>(json, "notes", where);
   const auto image = value_at<std::array<std::int64_t, 3>>(json, "image", where);
   schema.image = {image[0], image[1], image[2]};
-  for (const Json& entry : value_at<Json>(json, "tasks", where)) {
+  for (const OrderedJson& entry : value_at<OrderedJson>(json, "tasks", where)) {
     Task& task = schema.tasks.emplace_back();
     task.name = value_at<std::string>(entry, "name", where + ": tasks");
     task.kind = task_kind(value_at<std::string>(entry, "kind", where + ": tasks"));
@@ -150,7 +150,7 @@ Schema schema_from(const Json& json, const std::string& where) {
   return schema;
 }
 
-PartInfo part_from(const Json& json, const std::string& where) {
+PartInfo part_from(const OrderedJson& json, const std::string& where) {
   PartInfo part;
   part.file = value_at<std::string>(json, "file", where);
   if (part.file.empty() || part.file.find('/') != std::string::npos) fail(ErrorKind::data, "{}: part file '{}' is not beside the catalogue", where, part.file);
@@ -163,11 +163,11 @@ PartInfo part_from(const Json& json, const std::string& where) {
   return part;
 }
 
-Normalisation normalisation_from(const Json& json, const Schema& schema, const std::string& where) {
+Normalisation normalisation_from(const OrderedJson& json, const Schema& schema, const std::string& where) {
   Normalisation normalisation;
-  normalisation.statics = statistics_from(value_at<Json>(json, "static", where), where + ": static");
+  normalisation.statics = statistics_from(value_at<OrderedJson>(json, "static", where), where + ": static");
   bool fits = normalisation.statics.size() == schema.statics.size();
-  for (const Json& group : value_at<Json>(json, "series", where)) normalisation.series.push_back(statistics_from(group, where + ": series"));
+  for (const OrderedJson& group : value_at<OrderedJson>(json, "series", where)) normalisation.series.push_back(statistics_from(group, where + ": series"));
   fits = fits && normalisation.series.size() == schema.series.size();
   for (std::size_t g = 0; fits && g < schema.series.size(); ++g) fits = normalisation.series[g].size() == schema.series[g].channels.size();
   if (!fits) fail(ErrorKind::data, "{}: does not have one entry a channel", where);
@@ -191,33 +191,33 @@ std::int64_t Catalogue::rows(Split split) const {
 std::int64_t Catalogue::total_rows() const { return rows(Split::train) + rows(Split::validation) + rows(Split::test); }
 
 std::string to_json(const Catalogue& catalogue) {
-  Json series = Json::array(), parts = Json::array(), counts = Json::array();
+  OrderedJson series = OrderedJson::array(), parts = OrderedJson::array(), counts = OrderedJson::array();
   for (const auto& group : catalogue.normalisation.series) series.push_back(json_of(group));
   for (const PartInfo& part : catalogue.parts) parts.push_back(json_of(part));
   for (const LabelCounts& task : catalogue.label_counts) counts.push_back({{"valid", task.valid}, {"classes", task.classes}});
-  const Json json = {{"format", "tributary-shards"},
-                     {"format_version", shard_format_version},
-                     {"origin", catalogue.origin},
-                     {"split_salt", catalogue.split_salt},
-                     {"chunk_rows", catalogue.chunk_rows},
-                     {"schema", json_of(catalogue.schema)},
-                     {"fields", json_of_fields(catalogue.schema, catalogue.tokenizer_digest)},
-                     {"normalisation", {{"static", json_of(catalogue.normalisation.statics)}, {"series", series}}},
-                     {"label_counts", counts},
-                     {"tokenizer_digest", catalogue.tokenizer_digest},
-                     {"tokenizer", catalogue.schema.notes ? Json::parse(to_json(catalogue.tokenizer)) : Json()},
-                     {"vocabulary", {{"file", catalogue.vocabulary_file}, {"sha256", sha256_hex(vocabulary_text(catalogue.vocabulary))}}},
-                     {"parts", parts},
-                     {"content_digest", catalogue.content_digest},
-                     {"self_digest", zero_digest}};
+  const OrderedJson json = {{"format", "tributary-shards"},
+                            {"format_version", shard_format_version},
+                            {"origin", catalogue.origin},
+                            {"split_salt", catalogue.split_salt},
+                            {"chunk_rows", catalogue.chunk_rows},
+                            {"schema", json_of(catalogue.schema)},
+                            {"fields", json_of_fields(catalogue.schema, catalogue.tokenizer_digest)},
+                            {"normalisation", {{"static", json_of(catalogue.normalisation.statics)}, {"series", series}}},
+                            {"label_counts", counts},
+                            {"tokenizer_digest", catalogue.tokenizer_digest},
+                            {"tokenizer", catalogue.schema.notes ? OrderedJson::parse(to_json(catalogue.tokenizer)) : OrderedJson()},
+                            {"vocabulary", {{"file", catalogue.vocabulary_file}, {"sha256", sha256_hex(vocabulary_text(catalogue.vocabulary))}}},
+                            {"parts", parts},
+                            {"content_digest", catalogue.content_digest},
+                            {"self_digest", zero_digest}};
   std::string text = json.dump(1) + '\n';
   return text.replace(digest_place(text, "catalogue"), zero_digest.size(), sha256_hex(text));
 }
 
 Catalogue catalogue_from_json(const std::string& text, const std::string& where) {
-  Json json;
+  OrderedJson json;
   try {
-    json = Json::parse(text);
+    json = OrderedJson::parse(text);
   } catch (const nlohmann::json::exception&) {
     fail(ErrorKind::data, "{}: not a JSON document (damaged?)", where);
   }
@@ -232,22 +232,22 @@ Catalogue catalogue_from_json(const std::string& text, const std::string& where)
   catalogue.split_salt = value_at<std::string>(json, "split_salt", where);
   catalogue.chunk_rows = value_at<std::int64_t>(json, "chunk_rows", where);
   if (catalogue.chunk_rows < 1) fail(ErrorKind::data, "{}: chunk_rows is {}; at least 1", where, catalogue.chunk_rows);
-  catalogue.schema = schema_from(value_at<Json>(json, "schema", where), where + ": schema");
+  catalogue.schema = schema_from(value_at<OrderedJson>(json, "schema", where), where + ": schema");
   catalogue.tokenizer_digest = value_at<std::string>(json, "tokenizer_digest", where);
   if (catalogue.schema.notes && json.contains("tokenizer"))  // data sets made before there was a choice have the defaults
     catalogue.tokenizer = tokenizer_options_from_json(json["tokenizer"].dump(), where + ": tokenizer");
-  if (value_at<Json>(json, "fields", where) != json_of_fields(catalogue.schema, catalogue.tokenizer_digest))
+  if (value_at<OrderedJson>(json, "fields", where) != json_of_fields(catalogue.schema, catalogue.tokenizer_digest))
     fail(ErrorKind::data, "{}: 'fields' names a field that the schema does not have, or lacks one", where);
-  catalogue.normalisation = normalisation_from(value_at<Json>(json, "normalisation", where), catalogue.schema, where + ": normalisation");
-  for (const Json& task : value_at<Json>(json, "label_counts", where)) {
+  catalogue.normalisation = normalisation_from(value_at<OrderedJson>(json, "normalisation", where), catalogue.schema, where + ": normalisation");
+  for (const OrderedJson& task : value_at<OrderedJson>(json, "label_counts", where)) {
     LabelCounts counts;
     counts.valid = value_at<std::array<std::int64_t, split_count>>(task, "valid", where + ": label_counts");
     counts.classes = value_at<std::vector<std::array<std::int64_t, split_count>>>(task, "classes", where + ": label_counts");
     catalogue.label_counts.push_back(std::move(counts));
   }
   if (catalogue.label_counts.size() != catalogue.schema.tasks.size()) fail(ErrorKind::data, "{}: 'label_counts' does not have one entry a task", where);
-  catalogue.vocabulary_file = value_at<std::string>(value_at<Json>(json, "vocabulary", where), "file", where + ": vocabulary");
-  for (const Json& part : value_at<Json>(json, "parts", where)) catalogue.parts.push_back(part_from(part, where + ": parts"));
+  catalogue.vocabulary_file = value_at<std::string>(value_at<OrderedJson>(json, "vocabulary", where), "file", where + ": vocabulary");
+  for (const OrderedJson& part : value_at<OrderedJson>(json, "parts", where)) catalogue.parts.push_back(part_from(part, where + ": parts"));
   catalogue.content_digest = value_at<std::string>(json, "content_digest", where);
   return catalogue;
 }
@@ -262,7 +262,7 @@ Catalogue load_catalogue(const std::filesystem::path& directory) {
   if (!catalogue.schema.notes) return catalogue;
   const std::filesystem::path vocabulary_path = directory / catalogue.vocabulary_file;
   const std::string vocabulary = read_file(vocabulary_path);
-  if (sha256_hex(vocabulary) != value_at<std::string>(Json::parse(text).at("vocabulary"), "sha256", path.string()))
+  if (sha256_hex(vocabulary) != value_at<std::string>(OrderedJson::parse(text).at("vocabulary"), "sha256", path.string()))
     fail(ErrorKind::data, "{}: does not match the digest in {}: damaged or edited", vocabulary_path.string(), path.string());
   catalogue.vocabulary = lines_of(vocabulary);
   return catalogue;

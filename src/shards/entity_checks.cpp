@@ -12,9 +12,9 @@
 namespace tributary {
 namespace {
 
-class Checker {
+class EntityChecker {
  public:
-  Checker(const Schema& schema, const RecordBlock& block, const BlockPlace& place) : schema_(schema), block_(block), e_(block.entities), place_(place) {}
+  EntityChecker(const Schema& schema, const RecordBlock& block, const BlockPlace& place) : schema_(schema), block_(block), e_(block.entities), place_(place) {}
 
   void sizes() const;
   void concepts(std::size_t row) const;
@@ -47,7 +47,7 @@ class Checker {
   const BlockPlace& place_;
 };
 
-void Checker::sizes() const {
+void EntityChecker::sizes() const {
   const auto rows = static_cast<std::size_t>(block_.rows);
   offsets("concepts", e_.concept_offsets, rows, {e_.concept_type.size()});
   offsets("concepts id", e_.concept_id_offsets, e_.concept_type.size(), {e_.concept_ids.size()});
@@ -57,7 +57,7 @@ void Checker::sizes() const {
           {e_.relation_task.size(), e_.relation_head.size(), e_.relation_tail.size(), e_.relation_class.size(), e_.relation_novelty.size()});
 }
 
-void Checker::concepts(std::size_t row) const {
+void EntityChecker::concepts(std::size_t row) const {
   const auto [first, last] = range(e_.concept_offsets, row);
   std::set<std::string_view> ids;
   for (std::size_t c = first; c < last; ++c) {
@@ -70,7 +70,7 @@ void Checker::concepts(std::size_t row) const {
   }
 }
 
-void Checker::mentions(std::size_t row) const {
+void EntityChecker::mentions(std::size_t row) const {
   const auto [first, last] = range(e_.mention_offsets, row);
   const std::int64_t notes = block_.notes.note_offsets[row + 1] - block_.notes.note_offsets[row];
   const std::int64_t concepts = e_.concept_offsets[row + 1] - e_.concept_offsets[row];
@@ -97,7 +97,7 @@ void Checker::mentions(std::size_t row) const {
     if (!mentioned[c]) bad("concepts", row, "concept {} has no mention", c);
 }
 
-void Checker::relations(std::size_t row) const {
+void EntityChecker::relations(std::size_t row) const {
   const auto [first, last] = range(e_.relation_offsets, row);
   const std::span<const std::uint8_t> types = concept_types_of(block_, row);
   const auto order = [&](std::size_t r) { return std::tuple(e_.relation_task[r], e_.relation_head[r], e_.relation_tail[r]); };
@@ -120,7 +120,7 @@ void Checker::relations(std::size_t row) const {
 
 void check_entities(const Schema& schema, const RecordBlock& block, const BlockPlace& place) {
   if (!schema.has_entities()) return;
-  const Checker checker(schema, block, place);
+  const EntityChecker checker(schema, block, place);
   checker.sizes();
   for (std::size_t row = 0; row < static_cast<std::size_t>(block.rows); ++row) {
     checker.concepts(row);

@@ -10,7 +10,7 @@
 namespace tributary {
 namespace {
 
-constexpr std::int64_t rows_at_once = 1024;
+constexpr std::int64_t rows_a_read = 1024;
 
 void add_block(const Schema& schema, const RecordBlock& block, DataSetSummary& summary) {
   for (std::size_t r = 0; r < static_cast<std::size_t>(block.rows); ++r) {
@@ -132,8 +132,8 @@ DataSetSummary summarise(const Communicator& comm, const std::filesystem::path& 
     ShardReader reader(directory, catalogue, verify);
     for (int p = comm.rank(); p < static_cast<int>(catalogue.parts.size()); p += comm.size()) {
       const std::int64_t rows = catalogue.parts[static_cast<std::size_t>(p)].total_rows();
-      for (std::int64_t first = 0; first < rows; first += rows_at_once)
-        add_block(catalogue.schema, reader.read(p, first, std::min(rows_at_once, rows - first), fields), summary);
+      for (std::int64_t first = 0; first < rows; first += rows_a_read)
+        add_block(catalogue.schema, reader.read(p, first, std::min(rows_a_read, rows - first), fields), summary);
     }
   });
   sum_over(comm, summary);

@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* prefix = "encoder.";
+constexpr const char* encoder_prefix = "encoder.";
 constexpr const char* decoder_prefix = "cls.predictions.";
 
 Json parse_json(std::string_view text, const std::string& where) {
@@ -71,8 +71,8 @@ std::vector<std::string> words_of_tokenizer(const std::filesystem::path& file) {
 
 // The folder's name of a parameter, or null: of the encoder with and without `bert.`, with today's and the old names of LayerNorm.
 const StoredTensor* find_tensor(const SafetensorsFolder& weights, const std::string& parameter, std::string& name) {
-  const bool encoder = parameter.starts_with(prefix);
-  std::vector<std::string> names{encoder ? parameter.substr(std::string_view(prefix).size()) : parameter};
+  const bool encoder = parameter.starts_with(encoder_prefix);
+  std::vector<std::string> names{encoder ? parameter.substr(std::string_view(encoder_prefix).size()) : parameter};
   if (parameter == "cls.predictions.bias") names.emplace_back("cls.predictions.decoder.bias");
   for (const auto& [now, once] : {std::pair{"LayerNorm.weight", "LayerNorm.gamma"}, std::pair{"LayerNorm.bias", "LayerNorm.beta"}})
     if (names[0].ends_with(now)) names.push_back(names[0].substr(0, names[0].size() - std::string_view(now).size()) + once);
@@ -203,10 +203,10 @@ std::vector<std::string> read_encoder(const std::filesystem::path& folder, const
   std::set<std::string> used;
   for (std::size_t e = 0; e < layout.entries.size(); ++e) {
     const ParameterSpec& spec = layout.entries[e].spec;
-    if (!spec.name.starts_with(prefix)) continue;
+    if (!spec.name.starts_with(encoder_prefix)) continue;
     std::string name;
     if (find_tensor(weights, spec.name, name) == nullptr)
-      fail(ErrorKind::data, "{}: no tensor '{}', with or without 'bert.' in front", folder.string(), spec.name.substr(std::string_view(prefix).size()));
+      fail(ErrorKind::data, "{}: no tensor '{}', with or without 'bert.' in front", folder.string(), spec.name.substr(std::string_view(encoder_prefix).size()));
     take_tensor(folder, weights, name, layout, arena, e);
     used.insert(name);
   }
@@ -245,7 +245,7 @@ std::string encoder_digest(const TextConfig& text, const ParameterLayout& layout
                             text.layer_norm_epsilon));
   for (std::size_t e = 0; e < layout.entries.size(); ++e) {
     const ParameterSpec& spec = layout.entries[e].spec;
-    if (!spec.name.starts_with(prefix)) continue;
+    if (!spec.name.starts_with(encoder_prefix)) continue;
     const at::Tensor values = view_of(layout, arena, e);
     digest.update(fmt::format("{} {}\n", spec.name, hex(Sha256().update(values.data_ptr(), values.nbytes()).finish())));
   }
@@ -259,7 +259,8 @@ void write_encoder(const std::filesystem::path& folder, const TextConfig& text, 
   for (std::size_t e = 0; e < layout.entries.size(); ++e) {
     const ParameterSpec& spec = layout.entries[e].spec;
     const float* values = view_of(layout, arena, e).data_ptr<float>();
-    if (spec.name.starts_with(prefix)) views.push_back({(decoder ? "bert." : "") + spec.name.substr(std::string_view(prefix).size()), spec.shape, values});
+    if (spec.name.starts_with(encoder_prefix))
+      views.push_back({(decoder ? "bert." : "") + spec.name.substr(std::string_view(encoder_prefix).size()), spec.shape, values});
     if (spec.name.starts_with(decoder_prefix)) views.push_back({spec.name, spec.shape, values});
   }
   const auto padding = std::find(vocabulary.begin(), vocabulary.end(), "[PAD]") - vocabulary.begin();

@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::uint64_t head_bytes = 8, longest_header = 100'000'000;
+constexpr std::uint64_t length_bytes = 8, longest_header = 100'000'000;
 constexpr std::uint64_t too_many = std::numeric_limits<std::int64_t>::max();
 constexpr int deepest = 3;  // file, tensor, list
 
@@ -127,16 +127,16 @@ class Descriptor {
 
 std::uint64_t little_endian(std::string_view bytes) {
   std::uint64_t value = 0;
-  for (unsigned i = 0; i < head_bytes; ++i) value |= static_cast<std::uint64_t>(static_cast<unsigned char>(bytes[i])) << (8 * i);
+  for (unsigned i = 0; i < length_bytes; ++i) value |= static_cast<std::uint64_t>(static_cast<unsigned char>(bytes[i])) << (8 * i);
   return value;
 }
 
 std::uint64_t header_end(std::string_view head, std::uint64_t file_bytes, const std::string& where) {
-  if (file_bytes < head_bytes || head.size() < head_bytes) fail(ErrorKind::data, "{}: {} bytes; not safetensors", where, file_bytes);
+  if (file_bytes < length_bytes || head.size() < length_bytes) fail(ErrorKind::data, "{}: {} bytes; not safetensors", where, file_bytes);
   const std::uint64_t length = little_endian(head);
-  if (length > longest_header || length > file_bytes - head_bytes)
+  if (length > longest_header || length > file_bytes - length_bytes)
     fail(ErrorKind::data, "{}: a header of {} bytes in a file of {}: truncated, damaged or not safetensors", where, length, file_bytes);
-  return head_bytes + length;
+  return length_bytes + length;
 }
 
 // IEEE half precision: exact in float.
@@ -159,7 +159,7 @@ std::int64_t StoredTensor::count() const {
 std::map<std::string, StoredTensor> parse_safetensors(std::string_view head, std::uint64_t file_bytes, const std::string& where) {
   const std::uint64_t data_begin = header_end(head, file_bytes, where);
   if (head.size() < data_begin) fail(ErrorKind::data, "{}: the header ends after {} of {} bytes", where, head.size(), data_begin);
-  const Json header = parse_strictly(head.substr(head_bytes, data_begin - head_bytes), where);
+  const Json header = parse_strictly(head.substr(length_bytes, data_begin - length_bytes), where);
   if (!header.is_object()) fail(ErrorKind::data, "{}: the header is not a JSON object", where);
   std::map<std::string, StoredTensor> tensors;
   for (const auto& [name, entry] : header.items())
@@ -173,7 +173,7 @@ SafetensorsFile::SafetensorsFile(std::filesystem::path path) : path_(std::move(p
   const std::uint64_t size = std::filesystem::file_size(path_, code);
   if (code) fail(ErrorKind::missing, "{}: no such file", path_.string());
   const Descriptor file(path_);
-  std::string head(std::min(size, head_bytes), '\0');
+  std::string head(std::min(size, length_bytes), '\0');
   file.read(0, head.data(), head.size());
   head.resize(header_end(head, size, path_.string()));
   file.read(0, head.data(), head.size());

@@ -41,10 +41,22 @@ struct Dropout : torch::autograd::Function<Dropout> {
   }
 };
 
+// One kernel each way.
+struct LibraryDropout : torch::autograd::Function<LibraryDropout> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, double p, const Key& key) {
+    const at::Tensor keep = keep_mask(x.sizes(), p, key, x.device());
+    ctx->saved_data["keep"] = keep;
+    ctx->saved_data["scale"] = 1 / (1 - p);
+    return at::native_dropout_backward(x, keep, 1 / (1 - p));
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& gradients) {
+    return {at::native_dropout_backward(gradients[0], ctx->saved_data.at("keep").toTensor(), ctx->saved_data.at("scale").toDouble()), {}, {}};
+  }
+};
+
 }  // namespace
 
-// By selection, so that a dropped NaN does not pass.
-at::Tensor library::dropout(const at::Tensor& x, double p, const Key& key) { return at::where(keep_mask(x.sizes(), p, key, x.device()), x * (1 / (1 - p)), 0); }
+at::Tensor library::dropout(const at::Tensor& x, double p, const Key& key) { return LibraryDropout::apply(x, p, key); }
 
 at::Tensor dropout(const at::Tensor& x, double p, const Key& key, bool training) {
   check(p >= 0 && p < 1, "dropout: probability {} is not in [0, 1)", p);

@@ -12,7 +12,7 @@ namespace tributary::ops::library {
 // As product() of matmul.h.
 [[nodiscard]] at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias = {});
 
-// As ops::dropout in training: the mask of keep_mask().
+// As ops::dropout in training: the mask of keep_mask(). By multiplication: a NaN that is dropped stays one.
 [[nodiscard]] at::Tensor dropout(const at::Tensor& x, double p, const Key& key);
 
 // As ops::packed_attention, but the weights dropped are those of keep_mask(), keyed by (key, group of sequences). Sequences are padded to groups of similar

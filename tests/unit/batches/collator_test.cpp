@@ -12,7 +12,7 @@
 namespace tributary {
 namespace {
 
-constexpr float unknown = std::numeric_limits<float>::quiet_NaN();
+constexpr float unobserved = std::numeric_limits<float>::quiet_NaN();
 const SpecialTokens special{0, 1, 2, 3, 4};
 
 std::vector<RowRef> refs(const RecordBlock& block) {
@@ -37,7 +37,7 @@ struct SmallCase {
     block.rows = 1;
     block.presence = {has_series};
     block.steps = {4};
-    block.series = {{{unknown, 100, 14, unknown, unknown, unknown, 1000, 50, 12, 200}, {0, 1, 1, 0, 0, 0, 1, 1, 1, 1}}};
+    block.series = {{{unobserved, 100, 14, unobserved, unobserved, unobserved, 1000, 50, 12, 200}, {0, 1, 1, 0, 0, 0, 1, 1, 1, 1}}};
   }
 };
 

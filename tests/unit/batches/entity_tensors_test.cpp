@@ -18,15 +18,15 @@ using test::RandomSource;
 using test::RandomSourceOptions;
 using testing::ElementsAre;
 
-const SpecialTokens special{0, 1, 2, 3, 4};
-constexpr std::size_t causes = 4, interacts = 5;  // the relation tasks of random_schema
+const SpecialTokens entity_special{0, 1, 2, 3, 4};
+constexpr std::size_t causes_type = 4, interacts_type = 5;  // the relation tasks of random_schema
 
-std::vector<std::int64_t> numbers(const at::Tensor& tensor) {
+std::vector<std::int64_t> numbers_of(const at::Tensor& tensor) {
   const at::Tensor flat = tensor.to(at::kLong).contiguous();
   return {flat.data_ptr<std::int64_t>(), flat.data_ptr<std::int64_t>() + flat.numel()};
 }
 
-std::vector<RowRef> refs(const RecordBlock& block, int part = 0) {
+std::vector<RowRef> refs_of(const RecordBlock& block, int part = 0) {
   const auto shared = std::make_shared<const RecordBlock>(block);
   std::vector<RowRef> rows;
   for (std::int64_t row = 0; row < block.rows; ++row) rows.push_back({{part, row}, shared, row});
@@ -35,17 +35,17 @@ std::vector<RowRef> refs(const RecordBlock& block, int part = 0) {
 
 Normalisation plain_normalisation() { return {std::vector<ChannelStatistics>(3), {std::vector<ChannelStatistics>(3), std::vector<ChannelStatistics>(2)}}; }
 
-Collator collator_of(const DataConfig& config) { return {test::random_schema({}), plain_normalisation(), special, config}; }
+Collator collator_of(const DataConfig& config) { return {test::random_schema({}), plain_normalisation(), entity_special, config}; }
 
 using Pair = std::array<std::int64_t, 4>;  // record, head and tail inside the record, class
 
 // The pairs of a batch with concepts numbered inside their records.
 std::vector<Pair> pairs_in(const Batch& batch, std::size_t task) {
   std::map<std::int64_t, std::int64_t> first;
-  const auto concept_record = numbers(batch.mentions.concept_record);
+  const auto concept_record = numbers_of(batch.mentions.concept_record);
   for (std::size_t c = 0; c < concept_record.size(); ++c) first.emplace(concept_record[c], static_cast<std::int64_t>(c));
   const PairTensors& pairs = batch.pairs.at(task);
-  const auto record = numbers(pairs.record), head = numbers(pairs.head), tail = numbers(pairs.tail), label = numbers(pairs.label);
+  const auto record = numbers_of(pairs.record), head = numbers_of(pairs.head), tail = numbers_of(pairs.tail), label = numbers_of(pairs.label);
   std::vector<Pair> list;
   for (std::size_t p = 0; p < record.size(); ++p) {
     EXPECT_EQ(concept_record[static_cast<std::size_t>(head[p])], record[p]);
@@ -76,16 +76,16 @@ TEST(Pairs, are_all_candidates_in_evaluation_and_say_what_is_known) {
   const RecordBlock block = source.records(0, 0, 40);
   DataConfig config;
   config.negatives = 1;  // counts in training alone
-  const Batch batch = collator_of(config).collate(refs(block));
+  const Batch batch = collator_of(config).collate(refs_of(block));
   std::int64_t unknown = 0, related = 0;
-  for (const std::size_t task : {causes, interacts}) {
+  for (const std::size_t task : {causes_type, interacts_type}) {
     EXPECT_EQ(pairs_in(batch, task), all_pairs(block, task));
-    const auto record = numbers(batch.pairs[task].record), known = numbers(batch.pairs[task].known);
+    const auto record = numbers_of(batch.pairs[task].record), known = numbers_of(batch.pairs[task].known);
     for (std::size_t p = 0; p < record.size(); ++p) {
       EXPECT_EQ(known[p], block.labels[task].valid[static_cast<std::size_t>(record[p])]);
       unknown += known[p] == 0;
     }
-    EXPECT_EQ(numbers(batch.labels[task].value), numbers(batch.pairs[task].label));
+    EXPECT_EQ(numbers_of(batch.labels[task].value), numbers_of(batch.pairs[task].label));
     EXPECT_EQ(batch.labels[task].value.dim(), 2);
     related += (batch.pairs[task].label > 0).sum().item<std::int64_t>();
   }
@@ -97,13 +97,13 @@ TEST(Pairs, are_all_candidates_in_evaluation_and_say_what_is_known) {
 TEST(Pairs, of_training_are_the_related_ones_and_a_draw_that_epoch_and_record_alone_decide) {
   RandomSource source;
   const RecordBlock block = source.records(0, 0, 40);
-  const auto rows = refs(block);
+  const auto rows = refs_of(block);
   DataConfig config;
   config.negatives = 2;
   const Collator collator = collator_of(config);
   const Batch first = collator.collate(rows, TrainingDraws{5, 1}), again = collator.collate(rows, TrainingDraws{5, 1});
   int smaller = 0;
-  for (const std::size_t task : {causes, interacts}) {
+  for (const std::size_t task : {causes_type, interacts_type}) {
     const std::vector<Pair> all = all_pairs(block, task), drawn = pairs_in(first, task);
     EXPECT_EQ(drawn, pairs_in(again, task));
     EXPECT_TRUE(std::is_sorted(drawn.begin(), drawn.end()));
@@ -159,7 +159,7 @@ class RandomRows : public RowSource {
         row.split = block.split[r];
         for (std::size_t t = 0; t < block.labels.size(); ++t) row.labels_valid |= static_cast<std::uint64_t>(block.labels[t].valid[r]) << t;
         counts.counts.push_back({});
-        for (const std::size_t task : {causes, interacts}) counts.pairs.push_back(pair_counts(block, r, catalogue.schema.tasks[task], task));
+        for (const std::size_t task : {causes_type, interacts_type}) counts.pairs.push_back(pair_counts(block, r, catalogue.schema.tasks[task], task));
       }
     }
     return {catalogue, std::move(parts), std::move(entities)};
@@ -190,13 +190,13 @@ TEST(Pairs, of_a_step_are_as_many_as_the_plan_says_on_any_number_of_ranks) {
         for (auto& sums : found) {
           const StepBatches step = prefetcher.next();
           for (const Batch& batch : step.batches)
-            for (std::size_t k = 0; k < 2; ++k) sums[k] += batch.labels[causes + k].valid.sum().item<std::int64_t>();
+            for (std::size_t k = 0; k < 2; ++k) sums[k] += batch.labels[causes_type + k].valid.sum().item<std::int64_t>();
         }
       }
       for (std::int64_t step = 0; step < 9; ++step) {
         const StepPlan told = plan.step(step);
-        for (std::size_t k = 0; k < 2; ++k) EXPECT_EQ(found[static_cast<std::size_t>(step)][k], told.label_counts[causes + k]) << step;
-        compared += told.label_counts[causes];
+        for (std::size_t k = 0; k < 2; ++k) EXPECT_EQ(found[static_cast<std::size_t>(step)][k], told.label_counts[causes_type + k]) << step;
+        compared += told.label_counts[causes_type];
       }
     }
   }
@@ -205,7 +205,7 @@ TEST(Pairs, of_a_step_are_as_many_as_the_plan_says_on_any_number_of_ranks) {
 
 // The word with which a mention of the batch begins, through the windows of the leaf.
 std::int64_t word_at(const Batch& batch, std::size_t mention) {
-  const auto lengths = numbers(batch.notes.record_tokens), position = numbers(batch.notes.token_position), windows = numbers(batch.notes.window_ids);
+  const auto lengths = numbers_of(batch.notes.record_tokens), position = numbers_of(batch.notes.token_position), windows = numbers_of(batch.notes.window_ids);
   std::int64_t before = 0;
   const std::int64_t record = batch.mentions.record[static_cast<std::int64_t>(mention)].item<std::int64_t>();
   for (std::int64_t b = 0; b < record; ++b) before += lengths[static_cast<std::size_t>(b)];
@@ -225,7 +225,7 @@ TEST(Mentions, stand_at_their_first_token_in_the_sequence_of_their_record_or_are
     config.window_stride = 4;
     config.notes_per_record = notes;
     config.tokens_per_note = tokens;
-    const Batch batch = collator_of(config).collate(refs(block));
+    const Batch batch = collator_of(config).collate(refs_of(block));
     std::size_t next = 0;
     std::int64_t base = 0, cut = 0;
     std::set<std::int64_t> said;
@@ -261,7 +261,7 @@ TEST(Mentions, stand_at_their_first_token_in_the_sequence_of_their_record_or_are
 TEST(Mentions, of_several_concepts_are_one_place) {
   RandomSource source;
   const RecordBlock block = source.records(0, 0, 40);
-  const Batch batch = collator_of({}).collate(refs(block));
+  const Batch batch = collator_of({}).collate(refs_of(block));
   const EntityColumns& e = block.entities;
   std::set<std::array<std::int64_t, 4>> places;
   for (std::size_t row = 0; row < 40; ++row)
@@ -269,7 +269,7 @@ TEST(Mentions, of_several_concepts_are_one_place) {
       places.insert({static_cast<std::int64_t>(row), e.mention_note[m], e.mention_begin[m], e.mention_end[m]});
   EXPECT_EQ(batch.mentions.distinct.size(0), static_cast<std::int64_t>(places.size()));
   EXPECT_LT(places.size(), e.mention_note.size());
-  const auto distinct = numbers(batch.mentions.distinct), token = numbers(batch.mentions.token), record = numbers(batch.mentions.record);
+  const auto distinct = numbers_of(batch.mentions.distinct), token = numbers_of(batch.mentions.token), record = numbers_of(batch.mentions.record);
   EXPECT_TRUE(std::is_sorted(distinct.begin(), distinct.end()));
   EXPECT_EQ(distinct.at(0), 0);
   for (std::size_t m = 1; m < token.size(); ++m)
@@ -284,11 +284,11 @@ TEST(Mentions, are_absent_with_their_notes_while_concepts_and_pairs_stay) {
   const RecordBlock block = source.records(0, 0, 40);
   DataConfig config;
   config.leave_out = {"notes"};
-  const Batch batch = collator_of(config).collate(refs(block));
+  const Batch batch = collator_of(config).collate(refs_of(block));
   EXPECT_EQ(batch.mentions.token.size(0), 0);
   EXPECT_EQ(batch.mentions.silent_concepts, batch.mentions.concept_record.size(0));
-  EXPECT_EQ(pairs_in(batch, interacts), all_pairs(block, interacts));
-  EXPECT_THAT(numbers(batch.notes.record_tokens), testing::Each(0));
+  EXPECT_EQ(pairs_in(batch, interacts_type), all_pairs(block, interacts_type));
+  EXPECT_THAT(numbers_of(batch.notes.record_tokens), testing::Each(0));
   EXPECT_GT(batch.mentions.silent_concepts, 40);
 }
 

@@ -30,9 +30,9 @@ MaskingRule rule_of(double fraction = 0.15) {
   return masking_rule(vocabulary_of(95), options, fraction);
 }
 
-const std::set<std::int32_t> special = {0, 2, 3, 4, 30, 31};
+const std::set<std::int32_t> unmasked = {0, 2, 3, 4, 30, 31};
 
-// Tokens of all kinds, special ones included.
+// Tokens of all kinds, unmasked ones included.
 std::vector<std::int32_t> mixed_tokens(std::size_t count) {
   std::vector<std::int32_t> ids;
   for (std::size_t i = 0; i < count; ++i) ids.push_back(static_cast<std::int32_t>(philox(derive_key(Draw::synth, {5}), i)[0] % 95));
@@ -69,7 +69,7 @@ TEST(Masking, chooses_hides_replaces_and_keeps_the_shares_of_the_paper) {
   const MaskingRule rule = rule_of();
   const std::vector<std::int32_t> ids = mixed_tokens(400000);
   const MaskedNote note = mask_note(rule, masking_key(TrainingDraws{3, 2}, {1, 7}), 0, ids);
-  const auto ordinary = static_cast<std::int64_t>(std::count_if(ids.begin(), ids.end(), [](std::int32_t id) { return !special.contains(id); }));
+  const auto ordinary = static_cast<std::int64_t>(std::count_if(ids.begin(), ids.end(), [](std::int32_t id) { return !unmasked.contains(id); }));
   const auto chosen = static_cast<std::int64_t>(note.targets.size());
   expect_share(chosen, ordinary, 0.15, "chosen");
   ASSERT_EQ(note.shown.size(), ids.size());
@@ -82,7 +82,7 @@ TEST(Masking, chooses_hides_replaces_and_keeps_the_shares_of_the_paper) {
       ASSERT_EQ(note.shown[i], ids[i]);
       continue;
     }
-    ASSERT_FALSE(special.contains(ids[i]));
+    ASSERT_FALSE(unmasked.contains(ids[i]));
     if (note.shown[i] == rule.mask)
       ++hidden;
     else if (note.shown[i] == ids[i])
@@ -95,7 +95,7 @@ TEST(Masking, chooses_hides_replaces_and_keeps_the_shares_of_the_paper) {
   expect_share(replaced, chosen, 0.1 * 88 / 89, "another token");
   expect_share(same, chosen, 0.1 + 0.1 / 89, "kept");
   for (std::int32_t id = 0; id < 95; ++id) {
-    if (special.contains(id))
+    if (unmasked.contains(id))
       EXPECT_EQ(drawn[static_cast<std::size_t>(id)], 0) << id;
     else
       expect_share(drawn[static_cast<std::size_t>(id)], replaced, 1.0 / 89, "one token");
@@ -150,7 +150,7 @@ struct Masked {
   }
 };
 
-std::vector<std::int64_t> numbers(const at::Tensor& tensor) {
+std::vector<std::int64_t> token_numbers(const at::Tensor& tensor) {
   const at::Tensor flat = tensor.to(at::kLong).contiguous();
   return {flat.data_ptr<std::int64_t>(), flat.data_ptr<std::int64_t>() + flat.numel()};
 }
@@ -162,9 +162,9 @@ TEST(Masking, makes_each_token_a_target_at_most_once_and_hides_it_in_all_windows
   // What the same collator gives without masking: where each token stands, and the tokens themselves.
   const Batch plain = Collator(made_up_schema(), made_up_normalisation(), {0, 1, 2, 3, 4}, masked.config).collate(masked.rows, draws);
   EXPECT_FALSE(plain.notes.masked_position.defined());
-  const std::vector<std::int64_t> before = numbers(plain.notes.window_ids), shown = numbers(batch.notes.window_ids);
-  const std::vector<std::int64_t> positions = numbers(batch.notes.token_position), targets = numbers(batch.notes.masked_position);
-  EXPECT_EQ(positions, numbers(plain.notes.token_position));
+  const std::vector<std::int64_t> before = token_numbers(plain.notes.window_ids), shown = token_numbers(batch.notes.window_ids);
+  const std::vector<std::int64_t> positions = token_numbers(batch.notes.token_position), targets = token_numbers(batch.notes.masked_position);
+  EXPECT_EQ(positions, token_numbers(plain.notes.token_position));
   ASSERT_GT(targets.size(), 100U);
   EXPECT_EQ(std::set(targets.begin(), targets.end()).size(), targets.size());
   std::vector<std::int64_t> ordered;  // the targets in the order of the tokens
@@ -172,7 +172,7 @@ TEST(Masking, makes_each_token_a_target_at_most_once_and_hides_it_in_all_windows
   for (const std::int64_t position : positions)
     if (wanted.contains(position)) ordered.push_back(position);
   EXPECT_EQ(targets, ordered);
-  const std::vector<std::int64_t> tokens = numbers(batch.notes.masked_token);
+  const std::vector<std::int64_t> tokens = token_numbers(batch.notes.masked_token);
   for (std::size_t t = 0; t < targets.size(); ++t) EXPECT_EQ(tokens[t], before[static_cast<std::size_t>(targets[t])]);
   // Where windows overlap all copies of a token show the same: a window's place is a token of the record, whichever window it is in.
   ASSERT_GT(batch.notes.window_ids.size(0), batch.notes.documents());
@@ -181,9 +181,9 @@ TEST(Masking, makes_each_token_a_target_at_most_once_and_hides_it_in_all_windows
   for (const std::int64_t place : targets) changed += before[static_cast<std::size_t>(place)] != shown[static_cast<std::size_t>(place)];
   EXPECT_GT(changed_places, changed);
   ASSERT_EQ(batch.labels.size(), 4U);
-  EXPECT_EQ(numbers(batch.labels[3].value.squeeze(1)), tokens);
+  EXPECT_EQ(token_numbers(batch.labels[3].value.squeeze(1)), tokens);
   EXPECT_EQ(batch.labels[3].valid.sum().item<std::int64_t>(), static_cast<std::int64_t>(targets.size()));
-  EXPECT_EQ(numbers(batch.labels[0].value), numbers(plain.labels[0].value));
+  EXPECT_EQ(token_numbers(batch.labels[0].value), token_numbers(plain.labels[0].value));
 }
 
 TEST(Masking, does_not_depend_on_the_leaf) {
@@ -194,16 +194,16 @@ TEST(Masking, does_not_depend_on_the_leaf) {
     std::size_t without = 0;
     for (const RowRef& row : masked.rows) {
       const Batch alone = masked.collate({row}, draws);
-      const std::vector<std::int64_t> own = numbers(alone.notes.masked_token),
-                                      seen = numbers(alone.notes.window_ids.reshape({-1}).index_select(0, alone.notes.masked_position));
+      const std::vector<std::int64_t> own = token_numbers(alone.notes.masked_token),
+                                      seen = token_numbers(alone.notes.window_ids.reshape({-1}).index_select(0, alone.notes.masked_position));
       tokens.insert(tokens.end(), own.begin(), own.end());
       shown.insert(shown.end(), seen.begin(), seen.end());
       without += own.empty() ? 1 : 0;
     }
     EXPECT_GT(tokens.size(), 100U);
     EXPECT_GT(without, 3U);  // records without notes, and with so few tokens that none is chosen
-    EXPECT_EQ(tokens, numbers(together.notes.masked_token));
-    EXPECT_EQ(shown, numbers(together.notes.window_ids.reshape({-1}).index_select(0, together.notes.masked_position)));
+    EXPECT_EQ(tokens, token_numbers(together.notes.masked_token));
+    EXPECT_EQ(shown, token_numbers(together.notes.window_ids.reshape({-1}).index_select(0, together.notes.masked_position)));
   }
 }
 

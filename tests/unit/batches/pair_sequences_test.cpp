@@ -21,7 +21,7 @@ using testing::ElementsAre;
 
 constexpr PairMarkers markers{101, 102, 201, 202};  // H( H) T( T)
 constexpr std::int64_t unlimited = 1 << 20;
-const SpecialTokens special{0, 1, 2, 3, 4};
+const SpecialTokens pair_special{0, 1, 2, 3, 4};
 constexpr std::size_t causes = 4, interacts = 5;  // the relation tasks of random_schema
 
 std::vector<std::int32_t> text_of(std::int32_t size) {
@@ -142,7 +142,7 @@ TEST(PairMarkers, are_unused_tokens_of_the_vocabulary_or_are_refused) {
               testing::ThrowsMessage<Error>(testing::AllOf(testing::HasSubstr("found no \"[unused3]\""), testing::HasSubstr("shards retokenize"))));
 }
 
-std::vector<RowRef> refs(const RecordBlock& block) {
+std::vector<RowRef> pair_refs(const RecordBlock& block) {
   const auto shared = std::make_shared<const RecordBlock>(block);
   std::vector<RowRef> rows;
   for (std::int64_t row = 0; row < block.rows; ++row) rows.push_back({{0, row}, shared, row});
@@ -155,20 +155,20 @@ Collator marking_collator(const DataConfig& config, std::size_t task) {
   const Normalisation normalisation{std::vector<ChannelStatistics>(3), {std::vector<ChannelStatistics>(3), std::vector<ChannelStatistics>(2)}};
   FieldSelection fields;
   fields.text = true;
-  return {test::random_schema({}), normalisation, special, config, fields, pair_marking(catalogue, task)};
+  return {test::random_schema({}), normalisation, pair_special, config, fields, pair_marking(catalogue, task)};
 }
 
-std::vector<std::int64_t> numbers(const at::Tensor& tensor) {
+std::vector<std::int64_t> pair_numbers(const at::Tensor& tensor) {
   const at::Tensor flat = tensor.to(at::kLong).contiguous();
   return {flat.data_ptr<std::int64_t>(), flat.data_ptr<std::int64_t>() + flat.numel()};
 }
 
 std::vector<std::int32_t> sequence_at(const Batch& batch, std::int64_t pair) {
-  const auto ids = numbers(batch.notes.window_ids[pair]);
+  const auto ids = pair_numbers(batch.notes.window_ids[pair]);
   const auto length = batch.notes.window_lengths[pair].item<std::int64_t>();
-  EXPECT_EQ(ids.at(0), special.cls);
-  EXPECT_EQ(ids.at(static_cast<std::size_t>(length) - 1), special.sep);
-  EXPECT_TRUE(std::all_of(ids.begin() + length, ids.end(), [](std::int64_t id) { return id == special.pad; }));
+  EXPECT_EQ(ids.at(0), pair_special.cls);
+  EXPECT_EQ(ids.at(static_cast<std::size_t>(length) - 1), pair_special.sep);
+  EXPECT_TRUE(std::all_of(ids.begin() + length, ids.end(), [](std::int64_t id) { return id == pair_special.pad; }));
   return {ids.begin() + 1, ids.begin() + length - 1};
 }
 
@@ -205,7 +205,7 @@ Expected expected_of(const RecordBlock& block, std::size_t row, std::int64_t tok
 TEST(PairSequences, of_a_batch_are_the_marked_texts_of_its_pairs_in_their_order) {
   RandomSource source;
   const RecordBlock block = source.records(0, 0, 40);
-  const auto rows = refs(block);
+  const auto rows = pair_refs(block);
   const std::vector<Task> tasks = test::random_schema({}).tasks;
   std::int64_t compared = 0, long_mentions = 0, sampled = 0;
   for (const std::size_t task : {causes, interacts}) {
@@ -258,7 +258,7 @@ TEST(PairSequences, of_a_leaf_without_pairs_are_none) {
   RandomSource source;
   RecordBlock block = source.records(0, 0, 40);
   for (auto& valid : block.labels[causes].valid) valid = 0;
-  const Batch batch = marking_collator({}, causes).collate(refs(block), TrainingDraws{5, 1});
+  const Batch batch = marking_collator({}, causes).collate(pair_refs(block), TrainingDraws{5, 1});
   EXPECT_EQ(batch.notes.windows(), 0);
   EXPECT_EQ(batch.notes.window_ids.size(0), 0);
   EXPECT_EQ(batch.pairs[causes].candidate.size(0), 0);
@@ -272,10 +272,10 @@ TEST(PairSequences, refuse_tokens_that_are_not_those_of_the_text) {
   const auto mentioned = static_cast<std::size_t>(block.notes.note_offsets[row] + block.entities.mention_note.at(0));
   block.notes.text.insert(static_cast<std::size_t>(block.notes.text_offsets[mentioned]), "mild ");
   for (std::size_t note = mentioned + 1; note < block.notes.text_offsets.size(); ++note) block.notes.text_offsets[note] += 5;
-  EXPECT_THAT([&] { (void)marking_collator({}, causes).collate(refs(block)); }, testing::ThrowsMessage<Error>(testing::HasSubstr("shards retokenize")));
+  EXPECT_THAT([&] { (void)marking_collator({}, causes).collate(pair_refs(block)); }, testing::ThrowsMessage<Error>(testing::HasSubstr("shards retokenize")));
   block.notes.text.clear();
   block.notes.text_offsets.clear();
-  EXPECT_THAT([&] { (void)marking_collator({}, causes).collate(refs(block)); }, testing::ThrowsMessage<Error>(testing::HasSubstr("texts of notes")));
+  EXPECT_THAT([&] { (void)marking_collator({}, causes).collate(pair_refs(block)); }, testing::ThrowsMessage<Error>(testing::HasSubstr("texts of notes")));
 }
 
 TEST(MarkedPairTokens, are_those_of_the_text_and_of_the_markers_of_both_concepts_for_each_pair) {

@@ -20,7 +20,7 @@ struct Setting {
   Collator collator{made_up_schema(), made_up_normalisation(), SpecialTokens{0, 1, 2, 3, 4}, DataConfig{}};
 };
 
-std::vector<at::Tensor> tensors_of(const Batch& batch) {
+std::vector<at::Tensor> all_tensors_of(const Batch& batch) {
   std::vector<at::Tensor> all = {batch.steps, batch.static_value,     batch.static_observed,      batch.presence,
                                  batch.image, batch.notes.window_ids, batch.notes.token_position, batch.notes.document_hour};
   for (const SeriesTensors& series : batch.series) all.insert(all.end(), {series.value, series.observed, series.delta});
@@ -29,7 +29,7 @@ std::vector<at::Tensor> tensors_of(const Batch& batch) {
 }
 
 bool equal(const Batch& a, const Batch& b) {
-  const auto x = tensors_of(a), y = tensors_of(b);
+  const auto x = all_tensors_of(a), y = all_tensors_of(b);
   bool same = a.places == b.places && x.size() == y.size();
   for (std::size_t i = 0; same && i < x.size(); ++i) same = at::equal(x[i], y[i]);
   return same;

@@ -39,16 +39,16 @@ candidates = [["drug", "drug"], ["disease", "drug"]]
 categories = [["binds", "Bind"], ["any", "Assoc*"]]
 )";
 
-struct Reading {
+struct PubtatorReading {
   std::vector<PubtatorDocument> documents;
   std::vector<std::string> bad, documents_of_bad, left_out;
   std::int64_t replaced = 0;
 };
 
-Reading read(const std::string& text, const std::string& recipe = recipe_text) {
+PubtatorReading read_pubtator(const std::string& text, const std::string& recipe = recipe_text) {
   const test::Folder folder;
   write_file(folder.path() / "file", text);
-  Reading reading;
+  PubtatorReading reading;
   read_pubtator(folder.path() / "file", parse_recipe(recipe, "small.toml"),
                 {[&](const PubtatorDocument& document) { reading.documents.push_back(document); },
                  [&](std::int64_t line, std::string_view document, std::string_view reason) {
@@ -76,7 +76,7 @@ using Relation = std::array<std::int64_t, 5>;
 
 TEST(Pubtator, documents_have_text_mentions_in_bytes_and_concepts_in_order_of_mention) {
   // "β-x" and "naïve" have characters of two bytes; the abstract begins at character 12.
-  const Reading reading = read(
+  const PubtatorReading reading = read_pubtator(
       "7|t|\xce\xb2-x for flu\r\n7|a|na\xc3\xafve flu or gout\r\n7\t18\t21\tflu\tdisease\tD1\r\n7\t0\t3\t\xce\xb2-x\tdrug\tC9\r\n"
       "7\t25\t29\tgout\tdisease\tD2|D1\tparts\r\n7\t8\t11\tflu\tdisease\t-1\r\n7\tCID\tC9\tD2\r\n\r\n8|t|empty hands\r\n8|a|\r\n");
   EXPECT_THAT(reading.bad, IsEmpty());
@@ -99,19 +99,19 @@ TEST(Pubtator, documents_have_text_mentions_in_bytes_and_concepts_in_order_of_me
 
 TEST(Pubtator, relations_take_the_class_direction_and_novelty_that_the_recipe_and_the_line_say) {
   const std::string start = "1|t|aa bb cc dd\n1|a|.\n1\t0\t2\taa\tdrug\tA\n1\t3\t5\tbb\tdrug\tB\n1\t6\t8\tcc\tdisease\tC\n1\t9\t11\tdd\tdisease\tD\n";
-  const Reading reading = read(start + "1\tInduces\tB\tC\tNovel\n1\tBind\tB\tA\tNo\n1\tAssociation\tA\tD\n");
+  const PubtatorReading reading = read_pubtator(start + "1\tInduces\tB\tC\tNovel\n1\tBind\tB\tA\tNo\n1\tAssociation\tA\tD\n");
   EXPECT_THAT(reading.bad, IsEmpty());
   EXPECT_THAT(reading.left_out, IsEmpty());
   // B binds A: the same type, so the lower number stands first; of A and D the task takes (disease, drug).
   EXPECT_THAT(relations_of(reading.documents.at(0)), ElementsAre(Relation{0, 1, 2, 1, 2}, Relation{1, 0, 1, 1, 1}, Relation{1, 3, 0, 2, 0}));
-  const Reading odd = read(start + "1\tCID\tC\tA\n1\tCID\tA\tA\n1\tEats\tA\tB\n1\tBind\tA\tB\n1\tAssoc\tB\tA\n1\tCID\tA\tX\n");
+  const PubtatorReading odd = read_pubtator(start + "1\tCID\tC\tA\n1\tCID\tA\tA\n1\tEats\tA\tB\n1\tBind\tA\tB\n1\tAssoc\tB\tA\n1\tCID\tA\tX\n");
   EXPECT_THAT(odd.left_out, ElementsAre(HasSubstr("no candidates"), HasSubstr("with itself"), HasSubstr("no task names"), HasSubstr("already")));
   EXPECT_THAT(odd.bad, ElementsAre("12: a relation of a concept that no mention names"));
   EXPECT_EQ(relations_of(odd.documents.at(0)).size(), 1U);
 }
 
 TEST(Pubtator, what_is_bad_is_named_by_line_and_left_out_without_a_word_of_its_text) {
-  const Reading reading = read(
+  const PubtatorReading reading = read_pubtator(
       "1|t|secret text\n1|a|more\n1\t0\t6\tpublic\tdrug\tA\n1\t12\t17\tmore?\tdrug\tA\n1\t-1\t6\tsecret\tdrug\tA\n1\t6\t6\t\tdrug\tA\n"
       "1\t0\t6\tsecret\tdrug\tA\n1\t0\t6\tsecret\tdisease\tB\n1\t7\t11\ttext\tanimal\tZ\n1\t7\n2\t0\t6\tsecret\tdrug\tA\n1\t7\t11\ttext\n1|a|again\n\n"
       "3|a|orphan\n4|t|\n4|a| \n\nno fields at all\n5|t|last\n1\t0\t4\tlast\tdrug\tA\n");
@@ -130,13 +130,13 @@ TEST(Pubtator, what_is_bad_is_named_by_line_and_left_out_without_a_word_of_its_t
 }
 
 TEST(Pubtator, relations_of_concepts_whose_types_nobody_asked_for_are_left_out_with_their_mentions) {
-  const Reading reading = read("1|t|aspirin and mouse\n1|a|\n1\t0\t7\taspirin\tdrug\tA\n1\t12\t17\tmouse\tanimal\tZ\n1\tCID\tA\tZ\n");
+  const PubtatorReading reading = read_pubtator("1|t|aspirin and mouse\n1|a|\n1\t0\t7\taspirin\tdrug\tA\n1\t12\t17\tmouse\tanimal\tZ\n1\tCID\tA\tZ\n");
   EXPECT_THAT(reading.bad, IsEmpty());
   EXPECT_THAT(reading.left_out, ElementsAre("mentions of types that the recipe does not name", "relations of concepts of types that the recipe does not name"));
 }
 
 TEST(Pubtator, text_that_is_not_utf8_is_made_so) {
-  const Reading reading = read("1|t|a \xff b\n1|a|\n1\t4\t5\tb\tdrug\tB\n");
+  const PubtatorReading reading = read_pubtator("1|t|a \xff b\n1|a|\n1\t4\t5\tb\tdrug\tB\n");
   EXPECT_THAT(reading.bad, IsEmpty());
   EXPECT_EQ(reading.documents.at(0).content.text, "a \xef\xbf\xbd b\n");
   EXPECT_EQ(reading.replaced, 1);

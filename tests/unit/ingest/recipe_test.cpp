@@ -15,7 +15,7 @@
 namespace tributary {
 namespace {
 
-const std::string small = R"(name = "small"
+const std::string small_recipe = R"(name = "small_recipe"
 [time]
 hours = 24
 [split]
@@ -64,7 +64,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text.replace(at, from.size(), to);
 }
 
-std::string refusal(const std::string& toml) {
+std::string recipe_refusal(const std::string& toml) {
   try {
     (void)parse_recipe(toml, "small.toml");
   } catch (const Error& error) {
@@ -76,7 +76,7 @@ std::string refusal(const std::string& toml) {
 }
 
 TEST(Recipe, gives_the_schema_in_its_own_order) {
-  const Schema schema = schema_of(parse_recipe(small, "small.toml"));
+  const Schema schema = schema_of(parse_recipe(small_recipe, "small.toml"));
   EXPECT_EQ(schema.steps, 24);
   EXPECT_EQ(schema.statics, (std::vector<Channel>{{"sex=female", "0/1"}, {"sex=male", "0/1"}, {"urea", "log(1 + 1)"}}));
   ASSERT_EQ(schema.series.size(), 1U);
@@ -87,23 +87,23 @@ TEST(Recipe, gives_the_schema_in_its_own_order) {
 }
 
 TEST(Recipe, an_unknown_key_is_refused_with_its_line_and_the_nearest_key) {
-  const std::string message = refusal(replaced(small, "unit = \"mmol/L\"", "units = \"mmol/L\""));
+  const std::string message = recipe_refusal(replaced(small_recipe, "unit = \"mmol/L\"", "units = \"mmol/L\""));
   EXPECT_NE(message.find("small.toml:24"), std::string::npos) << message;
   EXPECT_NE(message.find("'units'"), std::string::npos) << message;
   EXPECT_NE(message.find("'unit'"), std::string::npos) << message;
 }
 
 TEST(Recipe, mistakes_are_refused_with_their_line) {
-  EXPECT_NE(refusal(replaced(small, "table = \"labs\"", "table = \"lab\"")).find("small.toml:26"), std::string::npos);
-  EXPECT_NE(refusal(replaced(small, "range = [90, 190]", "range = [190, 90]")).find("'range'"), std::string::npos);
-  EXPECT_NE(refusal(replaced(small, "classes = [\"short\", ", "classes = [")).find("'edges'"), std::string::npos);
-  EXPECT_NE(refusal(replaced(small, "name = \"urea\"", "name = \"sex=male\"")).find("sex=male"), std::string::npos);
-  EXPECT_NE(refusal("name = \"x\"\n[time\n").find("small.toml:2"), std::string::npos);
-  EXPECT_NE(refusal(replaced(small, "range = [0, 300]\n", "")).find("log1p"), std::string::npos);
+  EXPECT_NE(recipe_refusal(replaced(small_recipe, "table = \"labs\"", "table = \"lab\"")).find("small.toml:26"), std::string::npos);
+  EXPECT_NE(recipe_refusal(replaced(small_recipe, "range = [90, 190]", "range = [190, 90]")).find("'range'"), std::string::npos);
+  EXPECT_NE(recipe_refusal(replaced(small_recipe, "classes = [\"short\", ", "classes = [")).find("'edges'"), std::string::npos);
+  EXPECT_NE(recipe_refusal(replaced(small_recipe, "name = \"urea\"", "name = \"sex=male\"")).find("sex=male"), std::string::npos);
+  EXPECT_NE(recipe_refusal("name = \"x\"\n[time\n").find("small.toml:2"), std::string::npos);
+  EXPECT_NE(recipe_refusal(replaced(small_recipe, "range = [0, 300]\n", "")).find("log1p"), std::string::npos);
 }
 
 TEST(Recipe, what_is_known_only_after_the_prediction_hour_is_refused_as_an_input) {
-  EXPECT_NE(refusal(replaced(small, "hours = 24", "hours = 12")).find("prediction hour 12"), std::string::npos);
+  EXPECT_NE(recipe_refusal(replaced(small_recipe, "hours = 24", "hours = 12")).find("prediction hour 12"), std::string::npos);
 }
 
 TEST(Recipe, the_shipped_ones_parse) {
@@ -213,7 +213,7 @@ TEST(LabelMap, a_class_is_first_seen_after_the_prediction_hour_or_it_is_not) {
 }
 
 TEST(RecordLayout, columns_follow_the_other_shards_by_name) {
-  const Recipe recipe = parse_recipe(small, "small.toml");
+  const Recipe recipe = parse_recipe(small_recipe, "small.toml");
   Schema other = schema_of(recipe);
   std::swap(other.statics[0], other.statics[2]);
   other.statics.pop_back();

@@ -15,7 +15,7 @@
 namespace tributary {
 namespace {
 
-SynthOptions small(std::int64_t records = 200) {
+SynthOptions small_synth(std::int64_t records = 200) {
   SynthOptions options;
   options.records = records;
   options.parts = 3;
@@ -68,11 +68,11 @@ std::map<std::string, std::string> digests(const RecordBlock& block) {
 }
 
 TEST(Synth, is_a_pure_function_of_its_options) {
-  SynthSource first(small()), second(small());
+  SynthSource first(small_synth()), second(small_synth());
   const RecordBlock later = second.records(2, 3, 4);  // asked for in another order
   EXPECT_EQ(digests(first.records(1, 0, 20)), digests(second.records(1, 0, 20)));
   EXPECT_EQ(digests(first.records(2, 3, 4)), digests(later));
-  SynthOptions other = small();
+  SynthOptions other = small_synth();
   other.seed = 2;
   const auto ours = digests(first.records(1, 0, 20)), theirs = digests(SynthSource(other).records(1, 0, 20));
   EXPECT_NE(ours.at("static_values4"), theirs.at("static_values4"));
@@ -80,7 +80,7 @@ TEST(Synth, is_a_pure_function_of_its_options) {
 }
 
 TEST(Synth, gives_a_slice_equal_to_the_same_rows_of_a_longer_block) {
-  SynthSource source(small());
+  SynthSource source(small_synth());
   const RecordBlock whole = source.records(1, 0, 20), slice = source.records(1, 5, 3);
   const std::int64_t first_note = whole.notes.note_offsets[5], notes = whole.notes.note_offsets[8] - first_note;
   ASSERT_EQ(notes, 9);
@@ -112,7 +112,7 @@ TEST(Synth, gives_a_slice_equal_to_the_same_rows_of_a_longer_block) {
 }
 
 TEST(Synth, gives_every_record_once_ordered_by_split_patient_and_id) {
-  SynthSource source(small(1000));
+  SynthSource source(small_synth(1000));
   std::set<std::string> ids;
   std::set<std::uint64_t> patients;
   for (int part = 0; part < 3; ++part) {
@@ -153,7 +153,7 @@ TEST(Synth, splits_by_the_salt_and_deals_8192_records_to_a_part_by_default) {
 }
 
 TEST(Synth, gives_the_tokens_that_the_tokenizer_gives_for_the_text) {
-  SynthOptions options = small(60);
+  SynthOptions options = small_synth(60);
   options.note_words = 200;
   SynthSource source(options);
   std::size_t compared = 0, cut = 0;
@@ -177,7 +177,7 @@ TEST(Synth, gives_the_tokens_that_the_tokenizer_gives_for_the_text) {
 
 TEST(Synth, writes_notes_of_about_the_words_asked_for_at_ascending_hours) {
   for (const std::int64_t wanted : {20, 60, 250}) {
-    SynthOptions options = small(400);
+    SynthOptions options = small_synth(400);
     options.parts = 1;
     options.note_words = wanted;
     SynthSource source(options);
@@ -196,7 +196,7 @@ TEST(Synth, writes_notes_of_about_the_words_asked_for_at_ascending_hours) {
 }
 
 TEST(Synth, leaves_out_modalities_at_the_rates_asked_for_and_keeps_the_labels) {
-  SynthOptions options = small(4000);
+  SynthOptions options = small_synth(4000);
   options.parts = 1;
   options.steps = 4;
   options.note_words = 10;
@@ -225,7 +225,7 @@ TEST(Synth, leaves_out_modalities_at_the_rates_asked_for_and_keeps_the_labels) {
 }
 
 TEST(Synth, lacks_in_its_schema_the_modalities_of_rate_zero) {
-  SynthOptions options = small(50);
+  SynthOptions options = small_synth(50);
   options.notes = options.series = options.statics = options.images = 0;
   SynthSource source(options);
   EXPECT_FALSE(source.schema().notes);
@@ -244,7 +244,7 @@ TEST(Synth, lacks_in_its_schema_the_modalities_of_rate_zero) {
 }
 
 TEST(Synth, stays_in_physiologic_ranges_and_measures_the_sicker_more) {
-  SynthOptions options = small(1500);
+  SynthOptions options = small_synth(1500);
   options.parts = 1;
   SynthSource source(options);
   const RecordBlock block = all_of(source, 0);
@@ -277,7 +277,7 @@ TEST(Synth, stays_in_physiologic_ranges_and_measures_the_sicker_more) {
 }
 
 TEST(Synth, gives_labels_inside_their_maps_and_misses_some) {
-  SynthSource source(small(2000));
+  SynthSource source(small_synth(2000));
   const Schema& schema = source.schema();
   const RecordBlock block = all_of(source, 0);
   for (std::size_t t = 0; t < schema.tasks.size(); ++t) {
@@ -303,7 +303,7 @@ TEST(Synth, gives_labels_inside_their_maps_and_misses_some) {
 }
 
 TEST(Synth, keeps_patient_features_equal_over_the_records_of_a_patient) {
-  SynthOptions options = small(600);
+  SynthOptions options = small_synth(600);
   options.parts = 1;
   SynthSource source(options);
   const RecordBlock block = all_of(source, 0);
@@ -318,7 +318,7 @@ TEST(Synth, keeps_patient_features_equal_over_the_records_of_a_patient) {
 
 // Changes of this value change every data set ever made: raise generator_version with it.
 TEST(Synth, has_frozen_bytes) {
-  SynthSource source(small());
+  SynthSource source(small_synth());
   const RecordBlock block = source.records(0, 0, 40);
   std::string together;
   for (const auto& [name, digest] : digests(block)) together += name + " " + digest + "\n";
@@ -327,7 +327,7 @@ TEST(Synth, has_frozen_bytes) {
 
 TEST(Synth, refuses_options_out_of_range_by_name) {
   const auto refuses = [](auto change, const char* name) {
-    SynthOptions options = small();
+    SynthOptions options = small_synth();
     change(options);
     EXPECT_THAT([&] { SynthSource source(options); }, testing::ThrowsMessage<Error>(testing::HasSubstr(name)));
   };

@@ -7,21 +7,21 @@ namespace {
 
 using namespace testing_support;
 
-struct Shape {
+struct AttentionShape {
   std::vector<std::int64_t> lengths;
   std::int64_t positions = 0, heads = 0, width = 0;
   bool context = true;
 };
 
 // [mass | context] of every position.
-Function chunked(const Shape& shape) {
+Function chunked(const AttentionShape& shape) {
   return [=](const Tensors& t, WeightQueue*) {
     const ops::AttentionResult result = ops::global_attention({t.at("q"), t.at("k"), shape.context ? t.at("v") : at::Tensor(), t.at("lengths"), shape.heads});
     return shape.context ? at::cat({result.mass.unsqueeze(2), result.context}, 2) : result.mass.unsqueeze(2);
   };
 }
 
-Function written_out(const Shape& shape) {
+Function written_out(const AttentionShape& shape) {
   return [=](const Tensors& t, WeightQueue*) {
     const auto records = static_cast<std::int64_t>(shape.lengths.size());
     const auto split = [&](const char* name) { return t.at(name).view({records, shape.positions, shape.heads, shape.width}).transpose(1, 2); };
@@ -34,7 +34,7 @@ Function written_out(const Shape& shape) {
   };
 }
 
-Tensors inputs_of(const Shape& shape) {
+Tensors inputs_of(const AttentionShape& shape) {
   const auto records = static_cast<std::int64_t>(shape.lengths.size());
   const std::vector<std::int64_t> size{records, shape.positions, shape.heads * shape.width};
   at::Tensor lengths = at::empty({records}, at::kLong);
@@ -43,11 +43,11 @@ Tensors inputs_of(const Shape& shape) {
 }
 
 TEST(GlobalAttention, in_chunks_equals_the_formula_and_its_gradients) {
-  const std::vector<Shape> shapes = {{{5, 0, 7, 1}, 7, 2, 3},            // short records, all at once; one is empty
-                                     {{0, 0}, 4, 2, 2},                  // nothing at all
-                                     {{600, 3, 900}, 900, 2, 1},         // longer than a chunk: queries in parts
-                                     {{300, 290, 10, 300}, 310, 4, 1}};  // a few records a chunk
-  for (Shape shape : shapes) {
+  const std::vector<AttentionShape> shapes = {{{5, 0, 7, 1}, 7, 2, 3},            // short records, all at once; one is empty
+                                              {{0, 0}, 4, 2, 2},                  // nothing at all
+                                              {{600, 3, 900}, 900, 2, 1},         // longer than a chunk: queries in parts
+                                              {{300, 290, 10, 300}, 310, 4, 1}};  // a few records a chunk
+  for (AttentionShape shape : shapes) {
     for (const bool context : {true, false}) {
       shape.context = context;
       const Tensors inputs = inputs_of(shape);
@@ -57,12 +57,12 @@ TEST(GlobalAttention, in_chunks_equals_the_formula_and_its_gradients) {
 }
 
 TEST(GlobalAttention, gradients_equal_finite_differences) {
-  const Shape shape{{4, 0, 6}, 6, 2, 3};
+  const AttentionShape shape{{4, 0, 6}, 6, 2, 3};
   expect_gradients_by_differences(inputs_of(shape), chunked(shape));
 }
 
 TEST(GlobalAttention, mass_of_the_valid_positions_has_mean_one) {
-  const Shape shape{{5, 3}, 6, 2, 3, false};
+  const AttentionShape shape{{5, 3}, 6, 2, 3, false};
   const at::Tensor mass = evaluate(inputs_of(shape), chunked(shape)).value.squeeze(2);
   EXPECT_NEAR(mass[0].sum().item<double>(), 5, 1e-12);
   EXPECT_NEAR(mass[1].sum().item<double>(), 3, 1e-12);

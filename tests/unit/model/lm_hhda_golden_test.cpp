@@ -11,11 +11,11 @@ namespace {
 using testing_support::read_golden;
 using Tensors = std::map<std::string, at::Tensor>;
 
-constexpr std::int64_t steps = 7, vocabulary = 20;
+constexpr std::int64_t golden_steps = 7, fusion_vocabulary = 20;
 
 Schema golden_schema() {
   Schema schema;
-  schema.steps = steps;
+  schema.steps = golden_steps;
   schema.statics = {{"a", ""}, {"b", ""}, {"c", ""}};
   schema.series = {{"vitals", {{"a", ""}, {"b", ""}}}, {"labs", {{"a", ""}, {"b", ""}, {"c", ""}}}};
   schema.notes = true;
@@ -107,7 +107,7 @@ TEST_P(LmHhdaGolden, outputs_loss_and_every_gradient_equal_plain_pytorch) {
   const Variant& variant = GetParam();
   const Schema schema = golden_schema();
   const Batch batch = golden_batch(read_golden("lm_hhda_inputs.safetensors"), schema);
-  const testing_support::TestModel model = testing_support::golden_model(golden_settings(variant), schema, vocabulary);
+  const testing_support::TestModel model = testing_support::golden_model(golden_settings(variant), schema, fusion_vocabulary);
   LeafContext context;
   context.label_counts = {4, 3, 12, 5, 0};
   const auto compared = testing_support::expect_variant(variant.name, read_golden("lm_hhda_variants.safetensors"), model, run_model(model, batch, context));
@@ -120,7 +120,7 @@ INSTANTIATE_TEST_SUITE_P(of, LmHhdaGolden, testing::ValuesIn(variants()), [](con
 TEST(LmHhda, every_gradient_element_of_the_default_model_equals_plain_pytorch) {
   const Schema schema = golden_schema();
   const Batch batch = golden_batch(read_golden("lm_hhda_inputs.safetensors"), schema);
-  const testing_support::TestModel model = testing_support::golden_model(golden_settings(variants()[0]), schema, vocabulary);
+  const testing_support::TestModel model = testing_support::golden_model(golden_settings(variants()[0]), schema, fusion_vocabulary);
   LeafContext context;
   context.label_counts = {4, 3, 12, 5, 0};
   const testing_support::ModelResult result = run_model(model, batch, context);

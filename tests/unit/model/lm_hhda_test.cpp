@@ -26,7 +26,7 @@ using testing_support::small_settings;
 using testing_support::TestModel;
 
 constexpr std::int64_t steps = 9;
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
 
 LeafContext context_of(bool training) {
   LeafContext context;
@@ -56,7 +56,7 @@ TEST(LmHhda, padding_and_absent_inputs_may_hold_nan) {
       TestModel model(settings, schema, random_vocabulary, type);
       model.randomise();
       const ModelResult zeros = run_model(model, to_type(random_leaf(schema, mixed_records(steps), 0), type), context_of(true));
-      const ModelResult nans = run_model(model, to_type(random_leaf(schema, mixed_records(steps), nan), type), context_of(true));
+      const ModelResult nans = run_model(model, to_type(random_leaf(schema, mixed_records(steps), nan_value), type), context_of(true));
       ASSERT_EQ(zeros.outputs.size(), schema.tasks.size() + 2);
       for (const auto& [name, value] : zeros.outputs) {
         EXPECT_TRUE(at::isfinite(value).all().item<bool>()) << name;
@@ -74,9 +74,9 @@ TEST(LmHhda, each_record_alone_equals_the_record_in_its_leaf) {
   for (const ModelSettings& settings : several_settings()) {
     TestModel model(settings, schema, random_vocabulary);
     model.randomise();
-    const ModelResult together = evaluate_model(model, random_leaf(schema, records, nan), context_of(false));
+    const ModelResult together = evaluate_model(model, random_leaf(schema, records, nan_value), context_of(false));
     for (std::size_t b = 0; b < records.size(); ++b) {
-      const ModelResult alone = evaluate_model(model, random_leaf(schema, {records[b]}, nan), context_of(false));
+      const ModelResult alone = evaluate_model(model, random_leaf(schema, {records[b]}, nan_value), context_of(false));
       for (const Task& task : schema.tasks) {
         const at::Tensor row = together.outputs.at("probability." + task.name)[static_cast<std::int64_t>(b)];
         EXPECT_LE((alone.outputs.at("probability." + task.name)[0] - row).abs().max().item<double>(), 1e-12) << task.name << " of record " << b;
@@ -90,7 +90,7 @@ TEST(LmHhda, a_record_with_every_modality_absent_yields_the_bias_of_its_heads_an
   for (const ModelSettings& settings : several_settings()) {
     TestModel model(settings, schema, random_vocabulary);
     model.randomise();
-    const ModelResult result = run_model(model, random_leaf(schema, {{4, 4, false, false, 0}, {9, 0, false, false, 0}}, nan), context_of(true));
+    const ModelResult result = run_model(model, random_leaf(schema, {{4, 4, false, false, 0}, {9, 0, false, false, 0}}, nan_value), context_of(true));
     for (std::int64_t b = 0; b < 2; ++b) {
       EXPECT_TRUE(at::equal(result.outputs.at("probability.mortality")[b], at::sigmoid(model.parameter("record.mortality.bias"))));
       EXPECT_TRUE(at::equal(result.outputs.at("probability.diagnosis")[b], at::softmax(model.parameter("record.diagnosis.bias"), 0)));
@@ -106,7 +106,7 @@ TEST(LmHhda, an_absent_series_equals_one_in_which_nothing_was_ever_measured) {
   TestModel model(small_settings(), schema, random_vocabulary);
   model.randomise();
   const std::vector<RandomRecord> records = {{1, steps, true, false, 1}, {2, steps - 3, false, false, 2}};
-  const Batch absent = random_leaf(schema, records, nan);
+  const Batch absent = random_leaf(schema, records, nan_value);
   Batch never = absent;
   never.presence = absent.presence.clone();
   never.presence.select(1, 1).fill_(true);
@@ -118,7 +118,7 @@ TEST(LmHhda, an_absent_series_equals_one_in_which_nothing_was_ever_measured) {
 
 TEST(LmHhda, gradients_equal_finite_differences_of_the_loss) {
   const Schema schema = random_schema(steps);
-  const Batch batch = random_leaf(schema, mixed_records(steps), nan);
+  const Batch batch = random_leaf(schema, mixed_records(steps), nan_value);
   std::size_t compared = 0;
   for (const ModelSettings& settings : several_settings()) {
     TestModel model(settings, schema, random_vocabulary);
@@ -148,7 +148,7 @@ TEST(LmHhda, a_leaf_without_notes_runs_and_leaves_the_encoder_without_a_gradient
   TestModel model(small_settings(), schema, random_vocabulary, at::kFloat);
   model.randomise();
   const ModelResult result =
-      run_model(model, to_type(random_leaf(schema, {{1, steps, true, true, 0}, {2, 3, false, true, 0}}, nan), at::kFloat), context_of(true));
+      run_model(model, to_type(random_leaf(schema, {{1, steps, true, true, 0}, {2, 3, false, true, 0}}, nan_value), at::kFloat), context_of(true));
   for (const ParameterEntry& entry : model.layout.entries) {
     if (entry.spec.name.rfind("encoder.", 0) != 0) continue;
     EXPECT_EQ(result.gradient.narrow(0, entry.offset, entry.padded).abs().max().item<double>(), 0) << entry.spec.name;
@@ -164,7 +164,7 @@ TEST(LmHhda, a_frozen_encoder_has_no_gradient_and_no_dropout) {
   settings.model.dropout = 0;
   TestModel model(settings, schema, random_vocabulary);
   model.randomise();
-  const Batch batch = random_leaf(schema, mixed_records(steps), nan);
+  const Batch batch = random_leaf(schema, mixed_records(steps), nan_value);
   const ModelResult training = run_model(model, batch, context_of(true)), evaluation = evaluate_model(model, batch, context_of(false));
   EXPECT_TRUE(at::equal(training.outputs.at("loss"), evaluation.outputs.at("loss")));
   std::size_t frozen = 0;
@@ -181,7 +181,7 @@ TEST(LmHhda, dropout_is_decided_by_seed_step_and_leaf_alone) {
   const Schema schema = random_schema(steps);
   TestModel model(small_settings(), schema, random_vocabulary);
   model.randomise();
-  const Batch batch = random_leaf(schema, mixed_records(steps), nan);
+  const Batch batch = random_leaf(schema, mixed_records(steps), nan_value);
   const auto loss = [&](LeafContext context) { return run_model(model, batch, context).outputs.at("loss").item<double>(); };
   LeafContext other_leaf = context_of(true), other_step = context_of(true), other_seed = context_of(true);
   other_leaf.leaf = other_step.step = 1;
@@ -228,7 +228,7 @@ TEST(LmHhda, without_notes_has_no_text_part_and_without_series_no_branches) {
   schema.series.clear();
   TestModel notes_only(small_settings(), schema, random_vocabulary);
   notes_only.randomise();
-  const ModelResult result = run_model(notes_only, random_leaf(schema, mixed_records(steps), nan), context_of(true));
+  const ModelResult result = run_model(notes_only, random_leaf(schema, mixed_records(steps), nan_value), context_of(true));
   EXPECT_TRUE(at::isfinite(result.gradient).all().item<bool>());
   EXPECT_EQ(notes_only.list.blocks.size(), 1U + 2 + 1 + 3 + 1 + 1 + 1);
 }
@@ -353,7 +353,7 @@ TEST(LmHhda, hands_back_the_weights_of_global_attention_when_asked) {
     model.randomise();
     model.list.outputs.emplace_back(attention_weights_name);
     if (std::string(kind) == "gate") model.list.outputs.emplace_back("attention.gate");
-    const Batch leaf = random_leaf(schema, mixed_records(steps), nan);
+    const Batch leaf = random_leaf(schema, mixed_records(steps), nan_value);
     const ModelResult result = evaluate_model(model, leaf, context_of(false));
     const at::Tensor& weights = result.outputs.at(attention_weights_name);
     ASSERT_EQ(weights.sizes().vec(), (std::vector<std::int64_t>{leaf.rows(), settings.attention.heads, steps, steps}));
@@ -374,7 +374,7 @@ TEST(LmHhda, learns_sixteen_records_by_heart) {
   std::vector<RandomRecord> records;
   for (std::uint64_t id = 1; id <= 16; ++id)
     records.push_back({id, 2 + static_cast<std::int64_t>(id % 8), id % 5 != 0, id % 4 != 0, static_cast<std::int64_t>(id % 3)});
-  const Batch batch = to_type(random_leaf(schema, records, nan), at::kFloat);
+  const Batch batch = to_type(random_leaf(schema, records, nan_value), at::kFloat);
   ModelSettings settings = small_settings();
   settings.lstm.width = 16;
   TestModel model(settings, schema, random_vocabulary, at::kFloat);

@@ -11,7 +11,7 @@ namespace {
 using testing_support::read_golden;
 using Tensors = std::map<std::string, at::Tensor>;
 
-constexpr std::int64_t vocabulary = 20;
+constexpr std::int64_t tokens_vocabulary = 20;
 
 // Concepts of two types; record tasks before and behind the relation task.
 Schema tokens_schema(bool entities) {
@@ -25,14 +25,14 @@ Schema tokens_schema(bool entities) {
   return schema;
 }
 
-struct Variant {
+struct TokensVariant {
   const char* name;
   std::function<void(ModelSettings&)> change;
   bool entities = true;
 };
 
-const std::vector<Variant>& variants() {
-  static const std::vector<Variant> all = {
+const std::vector<TokensVariant>& tokens_variants() {
+  static const std::vector<TokensVariant> all = {
       {"default", [](ModelSettings&) {}},
       {"conv1d", [](ModelSettings& s) { s.lstm.transform = "conv1d"; }},
       {"self_attention", [](ModelSettings& s) { s.lstm.transform = "self_attention"; }},
@@ -68,7 +68,7 @@ const std::vector<Variant>& variants() {
   return all;
 }
 
-ModelSettings tokens_settings(const Variant& variant) {
+ModelSettings golden_tokens_settings(const TokensVariant& variant) {
   ModelSettings settings = testing_support::small_settings();
   settings.model.mode = "tokens";
   settings.heads.relation_layers = {5, 4};
@@ -103,12 +103,12 @@ Batch tokens_batch(const Schema& schema) {
   return batch;
 }
 
-class LmHhdaTokensGolden : public testing::TestWithParam<Variant> {};
+class LmHhdaTokensGolden : public testing::TestWithParam<TokensVariant> {};
 
 TEST_P(LmHhdaTokensGolden, outputs_loss_and_every_gradient_equal_plain_pytorch) {
-  const Variant& variant = GetParam();
+  const TokensVariant& variant = GetParam();
   const Schema schema = tokens_schema(variant.entities);
-  const testing_support::TestModel model = testing_support::golden_model(tokens_settings(variant), schema, vocabulary);
+  const testing_support::TestModel model = testing_support::golden_model(golden_tokens_settings(variant), schema, tokens_vocabulary);
   const std::map<std::string, double> counts = {{"mortality", 4}, {"relation", 7}, {"diagnosis", 3}};
   LeafContext context;
   for (const Task& task : schema.tasks) context.label_counts.push_back(counts.at(task.name));
@@ -118,7 +118,7 @@ TEST_P(LmHhdaTokensGolden, outputs_loss_and_every_gradient_equal_plain_pytorch) 
   EXPECT_EQ(compared.outputs, model.list.tasks.size() + 2);
 }
 
-INSTANTIATE_TEST_SUITE_P(of, LmHhdaTokensGolden, testing::ValuesIn(variants()), [](const auto& variant) { return std::string(variant.param.name); });
+INSTANTIATE_TEST_SUITE_P(of, LmHhdaTokensGolden, testing::ValuesIn(tokens_variants()), [](const auto& variant) { return std::string(variant.param.name); });
 
 }  // namespace
 }  // namespace tributary

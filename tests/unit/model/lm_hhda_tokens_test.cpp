@@ -20,7 +20,7 @@ using testing_support::RandomRecord;
 using testing_support::run_model;
 using testing_support::TestModel;
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double missing = std::numeric_limits<double>::quiet_NaN();
 
 // Records of 0 to 3 concepts with 0 to 3 notes: concepts without notes, notes without concepts, neither.
 std::vector<RandomRecord> text_records() {
@@ -35,7 +35,7 @@ ModelSettings tokens_settings() {
 }
 
 // Settings that together use every operator of the mode.
-std::vector<ModelSettings> several_settings() {
+std::vector<ModelSettings> several_tokens_settings() {
   std::vector<ModelSettings> all(4, tokens_settings());
   all[1].lstm.transform = "conv1d";
   all[1].attention.kind = "gate+context";
@@ -46,7 +46,7 @@ std::vector<ModelSettings> several_settings() {
   return all;
 }
 
-LeafContext context_of(bool training) {
+LeafContext tokens_context(bool training) {
   LeafContext context;
   context.seed = 3;
   context.training = training;
@@ -56,17 +56,17 @@ LeafContext context_of(bool training) {
 
 TEST(LmHhdaTokens, padding_and_unknown_labels_may_hold_anything) {
   const Schema schema = random_text_schema();
-  for (const ModelSettings& settings : several_settings()) {
+  for (const ModelSettings& settings : several_tokens_settings()) {
     TestModel model(settings, schema, random_vocabulary, at::kFloat);
     model.randomise();
     const Batch zeros = to_type(random_leaf(schema, text_records(), 0), at::kFloat);
-    Batch spoiled = to_type(random_leaf(schema, text_records(), nan), at::kFloat);
+    Batch spoiled = to_type(random_leaf(schema, text_records(), missing), at::kFloat);
     const at::Tensor padding = at::arange(spoiled.notes.window_ids.size(1)).ge(spoiled.notes.window_lengths.unsqueeze(1));
     ASSERT_TRUE(padding.any().item<bool>());
     spoiled.notes.window_ids = spoiled.notes.window_ids.masked_fill(padding, 1LL << 40);
-    spoiled.labels[1].value = at::where(spoiled.labels[1].valid.unsqueeze(1), spoiled.labels[1].value, nan);
+    spoiled.labels[1].value = at::where(spoiled.labels[1].valid.unsqueeze(1), spoiled.labels[1].value, missing);
     ASSERT_FALSE(at::isfinite(spoiled.labels[1].value).all().item<bool>());
-    const ModelResult a = run_model(model, zeros, context_of(true)), b = run_model(model, spoiled, context_of(true));
+    const ModelResult a = run_model(model, zeros, tokens_context(true)), b = run_model(model, spoiled, tokens_context(true));
     ASSERT_EQ(a.outputs.size(), model.list.tasks.size() + 2);
     for (const auto& [name, value] : a.outputs) {
       EXPECT_TRUE(at::isfinite(value).all().item<bool>()) << name;
@@ -80,15 +80,15 @@ TEST(LmHhdaTokens, padding_and_unknown_labels_may_hold_anything) {
 TEST(LmHhdaTokens, each_record_alone_equals_the_record_in_its_leaf) {
   const Schema schema = random_text_schema();
   const std::vector<RandomRecord> records = text_records();
-  for (const ModelSettings& settings : several_settings()) {
+  for (const ModelSettings& settings : several_tokens_settings()) {
     TestModel model(settings, schema, random_vocabulary);
     model.randomise();
-    const Batch leaf = random_leaf(schema, records, nan);
-    const ModelResult together = evaluate_model(model, leaf, context_of(false));
+    const Batch leaf = random_leaf(schema, records, missing);
+    const ModelResult together = evaluate_model(model, leaf, tokens_context(false));
     std::int64_t pairs = 0;
     for (std::size_t b = 0; b < records.size(); ++b) {
       const auto row = static_cast<std::int64_t>(b);
-      const ModelResult alone = evaluate_model(model, random_leaf(schema, {records[b]}, nan), context_of(false));
+      const ModelResult alone = evaluate_model(model, random_leaf(schema, {records[b]}, missing), tokens_context(false));
       for (const std::size_t number : model.list.tasks) {
         const Task& task = schema.tasks[number];
         const at::Tensor all = together.outputs.at(probability_name(task)), own = alone.outputs.at(probability_name(task));
@@ -108,13 +108,13 @@ TEST(LmHhdaTokens, each_record_alone_equals_the_record_in_its_leaf) {
 
 TEST(LmHhdaTokens, a_leaf_without_notes_mentions_and_pairs_runs) {
   const Schema schema = random_text_schema();
-  for (const ModelSettings& settings : several_settings()) {
+  for (const ModelSettings& settings : several_tokens_settings()) {
     for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
       TestModel model(settings, schema, random_vocabulary, type);
       model.randomise();
-      const Batch empty = to_type(random_leaf(schema, {{4, 1, false, false, 0}, {8, 1, false, false, 0}}, nan), type);
+      const Batch empty = to_type(random_leaf(schema, {{4, 1, false, false, 0}, {8, 1, false, false, 0}}, missing), type);
       ASSERT_EQ(empty.mentions.token.size(0) + empty.mentions.concept_record.size(0) + empty.pairs[1].head.size(0) + empty.notes.documents(), 0);
-      const ModelResult result = run_model(model, empty, context_of(true));
+      const ModelResult result = run_model(model, empty, tokens_context(true));
       EXPECT_EQ(result.outputs.at("probability.relation").sizes().vec(), (std::vector<std::int64_t>{0, 3}));
       EXPECT_TRUE(at::isfinite(result.outputs.at("loss")).item<bool>());
       EXPECT_TRUE(at::isfinite(result.gradient).all().item<bool>());
@@ -128,12 +128,12 @@ TEST(LmHhdaTokens, a_leaf_without_notes_mentions_and_pairs_runs) {
 
 TEST(LmHhdaTokens, gradients_equal_finite_differences_of_the_loss) {
   const Schema schema = random_text_schema();
-  const Batch batch = random_leaf(schema, text_records(), nan);
+  const Batch batch = random_leaf(schema, text_records(), missing);
   std::size_t compared = 0;
-  for (const ModelSettings& settings : several_settings()) {
+  for (const ModelSettings& settings : several_tokens_settings()) {
     TestModel model(settings, schema, random_vocabulary);
     model.randomise();
-    const ModelResult result = run_model(model, batch, context_of(true));  // with dropout: the same masks at every call
+    const ModelResult result = run_model(model, batch, tokens_context(true));  // with dropout: the same masks at every call
     for (const ParameterEntry& place : model.layout.entries) {
       const auto draw = static_cast<std::int64_t>(uniform(derive_key(Draw::synth, 5, place.spec.name), 0) * static_cast<double>(place.spec.count()));
       double* value = model.arena.data_ptr<double>() + place.offset + draw;
@@ -141,7 +141,7 @@ TEST(LmHhdaTokens, gradients_equal_finite_differences_of_the_loss) {
       double losses[2];
       for (int side = 0; side < 2; ++side) {
         *value = before + (side == 0 ? step : -step);
-        losses[side] = evaluate_model(model, batch, context_of(true)).outputs.at("loss").item<double>();
+        losses[side] = evaluate_model(model, batch, tokens_context(true)).outputs.at("loss").item<double>();
       }
       *value = before;
       const double expected = (losses[0] - losses[1]) / (2 * step), found = result.gradient[place.offset + draw].item<double>();
@@ -158,11 +158,11 @@ TEST(LmHhdaTokens, a_record_without_mentions_has_no_entity_context) {
   model.randomise();
   model.list.outputs.emplace_back("tokens");
   model.list.outputs.emplace_back("entity");
-  Batch batch = random_leaf(schema, text_records(), nan);
+  Batch batch = random_leaf(schema, text_records(), missing);
   const at::Tensor kept = batch.mentions.record.index_select(0, batch.mentions.distinct).ne(0);
   ASSERT_FALSE(kept.all().item<bool>());
   batch.mentions.distinct = batch.mentions.distinct.index({kept});
-  const ModelResult result = evaluate_model(model, batch, context_of(false));
+  const ModelResult result = evaluate_model(model, batch, tokens_context(false));
   const at::Tensor tokens = result.outputs.at("tokens"), entity = result.outputs.at("entity");
   const std::int64_t width = tokens.size(2);
   EXPECT_TRUE(at::equal(entity.narrow(2, 0, width), tokens));

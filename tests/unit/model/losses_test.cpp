@@ -11,7 +11,7 @@ namespace {
 
 using namespace testing_support;
 
-struct Case {
+struct LossCase {
   const char* name;
   TaskKind task;
   LossOptions options;
@@ -23,7 +23,7 @@ struct Case {
 at::Tensor side_probability(const at::Tensor& z, const at::Tensor& y) { return at::where(y > 0.5, at::sigmoid(z), 1 - at::sigmoid(z)); }
 at::Tensor label_probability(const at::Tensor& z, const at::Tensor& y) { return at::softmax(z, 1).gather(1, y.to(at::kLong)); }
 
-std::vector<Case> cases() {
+std::vector<LossCase> loss_cases() {
   const at::Tensor binary = at::tensor({1.0, 0.0, 0.0, 1.0}).unsqueeze(1), classes = at::tensor({2.0, 0.0, 1.0, 2.0}).unsqueeze(1);
   const at::Tensor many = at::tensor({1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0}).view({4, 3});
   const at::Tensor days = at::tensor({0.0, 2.5, 40.0, -1.0}).unsqueeze(1);  // a value below 0 counts as 0
@@ -91,13 +91,13 @@ std::vector<Case> cases() {
   };
 }
 
-Function loss_of(const Case& c, const at::Tensor& value, const at::Tensor& valid) {
+Function loss_of(const LossCase& c, const at::Tensor& value, const at::Tensor& valid) {
   return [=, task = c.task, options = c.options](const Tensors& t, WeightQueue*) { return loss_sum(task, options, t.at("logits"), value, valid); };
 }
 
 TEST(Losses, equal_their_formulas_with_gradients_over_valid_rows_only) {
   const at::Tensor valid = at::tensor({1, 1, 0, 1}).to(at::kBool);
-  for (const Case& c : cases()) {
+  for (const LossCase& c : loss_cases()) {
     SCOPED_TRACE(c.name);
     const Tensors inputs{{"logits", numbers({4, c.outputs}, 3, 3)}};
     const Function formula = [&](const Tensors& t, WeightQueue*) {
@@ -111,7 +111,7 @@ TEST(Losses, equal_their_formulas_with_gradients_over_valid_rows_only) {
 TEST(Losses, do_not_see_what_invalid_rows_hold) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const at::Tensor valid = at::tensor({1, 0, 0, 1}).to(at::kBool), rows = valid.unsqueeze(1);
-  for (const Case& c : cases()) {
+  for (const LossCase& c : loss_cases()) {
     SCOPED_TRACE(c.name);
     const at::Tensor logits = numbers({4, c.outputs}, 3, 3);
     const Evaluation clean = evaluate({{"logits", logits}}, loss_of(c, c.value, valid));
@@ -123,7 +123,7 @@ TEST(Losses, do_not_see_what_invalid_rows_hold) {
 }
 
 TEST(Losses, of_nothing_valid_and_of_no_rows_are_zero_with_zero_gradients) {
-  for (const Case& c : cases()) {
+  for (const LossCase& c : loss_cases()) {
     SCOPED_TRACE(c.name);
     const Evaluation none = evaluate({{"logits", numbers({4, c.outputs}, 3)}}, loss_of(c, c.value, at::zeros({4}, at::kBool)));
     EXPECT_EQ(none.value.item<double>(), 0);
@@ -135,7 +135,7 @@ TEST(Losses, of_nothing_valid_and_of_no_rows_are_zero_with_zero_gradients) {
 
 TEST(Losses, stay_finite_with_gradients_for_huge_logits_in_single_precision) {
   const at::Tensor valid = at::ones({4}, at::kBool);
-  for (const Case& c : cases()) {
+  for (const LossCase& c : loss_cases()) {
     for (const double scale : {100.0, 1e4}) {
       SCOPED_TRACE(c.name);
       const Tensors inputs{{"logits", numbers({4, c.outputs}, 3, scale, at::kFloat)}};

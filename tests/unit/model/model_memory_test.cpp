@@ -39,7 +39,7 @@ void expect_nothing_left(const ModelSettings& settings, const Schema& schema, co
   EXPECT_LT(left_behind(model, to_type(batch, at::kFloat)), leaves * 640 * sizeof(float)) << settings.model.mode << " " << settings.lstm.transform;
 }
 
-std::vector<ModelSettings> several_settings() {
+std::vector<ModelSettings> measured_settings() {
   std::vector<ModelSettings> all(3, testing_support::small_settings());
   all[0].text.dropout = all[0].model.dropout = 0.2;
   all[1].lstm.transform = "conv1d";
@@ -51,13 +51,13 @@ std::vector<ModelSettings> several_settings() {
 
 TEST(ModelMemory, of_a_leaf_is_given_back_in_timeline_mode) {
   const Schema schema = testing_support::random_schema(9);
-  for (const ModelSettings& settings : several_settings()) expect_nothing_left(settings, schema, random_leaf(schema, testing_support::mixed_records(9), 0));
+  for (const ModelSettings& settings : measured_settings()) expect_nothing_left(settings, schema, random_leaf(schema, testing_support::mixed_records(9), 0));
 }
 
 TEST(ModelMemory, of_a_leaf_is_given_back_in_tokens_mode) {
   const Schema schema = testing_support::random_text_schema();
   const Batch batch = random_leaf(schema, {{3, 1, false, false, 2}, {4, 1, false, false, 1}, {5, 1, false, false, 3}}, 0);
-  for (ModelSettings settings : several_settings()) {
+  for (ModelSettings settings : measured_settings()) {
     settings.model.mode = "tokens";
     settings.heads.relation_layers = {5, 4};
     expect_nothing_left(settings, schema, batch);

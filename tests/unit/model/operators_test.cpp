@@ -13,7 +13,7 @@ namespace {
 
 using namespace testing_support;
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 at::Tensor mask_of(std::vector<std::int64_t> lengths, std::int64_t length) { return at::arange(length).unsqueeze(0) < at::tensor(lengths).unsqueeze(1); }
 
@@ -188,8 +188,8 @@ TEST(MaskedSoftmax, equals_the_softmax_of_the_valid_scores_and_is_zero_elsewhere
 
 TEST(MaskedSoftmax, stays_finite_for_masked_nan_for_rows_without_valid_scores_and_for_large_scores) {
   at::Tensor scores = numbers({3, 4}, 1, 1000);
-  scores[0][3] = nan;
-  scores[1].fill_(nan);
+  scores[0][3] = not_a_number;
+  scores[1].fill_(not_a_number);
   const at::Tensor mask = mask_of({3, 0, 4}, 4);
   const Evaluation result = evaluate({{"scores", scores}}, [&](const Tensors& t, WeightQueue*) { return ops::masked_softmax(t.at("scores"), mask); });
   EXPECT_TRUE(result.value.isfinite().all().item<bool>());
@@ -201,8 +201,8 @@ TEST(MaskedSoftmax, stays_finite_for_masked_nan_for_rows_without_valid_scores_an
 TEST(SelectValid, passes_neither_nan_nor_its_gradient) {
   at::Tensor x = numbers({2, 3, 4}, 1);
   const at::Tensor mask = mask_of({2, 0}, 3).unsqueeze(-1);
-  x[0][2].fill_(nan);
-  x[1].fill_(nan);
+  x[0][2].fill_(not_a_number);
+  x[1].fill_(not_a_number);
   // The square makes the gradient depend on the value: without selection NaN would come back.
   const Evaluation result = evaluate({{"x", x}}, [&](const Tensors& t, WeightQueue*) { return ops::select_valid(t.at("x").square(), mask).square(); });
   EXPECT_TRUE(result.value.isfinite().all().item<bool>());
@@ -233,7 +233,7 @@ TEST(PoolingWeights, are_the_same_whatever_the_padding_holds_and_zero_for_a_reco
   const at::Tensor mask = mask_of({3, 0}, 4);
   const Function ours = [&](const Tensors& t, WeightQueue* queue) { return ops::pooling_weights(t.at("x"), mask, pooling(t), queue); };
   const Evaluation clean = evaluate(inputs, ours);
-  inputs["x"] = at::where(mask.unsqueeze(-1), inputs.at("x"), nan);
+  inputs["x"] = at::where(mask.unsqueeze(-1), inputs.at("x"), not_a_number);
   const Evaluation dirty = evaluate(inputs, ours);
   EXPECT_TRUE(dirty.value.equal(clean.value));
   EXPECT_EQ(dirty.value[1].abs().sum().item<double>(), 0);
@@ -270,7 +270,7 @@ TEST(Dropout, passes_gradients_where_it_passed_values_and_a_dropped_nan_nowhere)
   expect_gradients_by_differences({{"x", numbers({5, 9}, 1)}}, ours);
   expect_gradients_by_differences({{"x", numbers({5, 9}, 1)}}, [&](const Tensors& t, WeightQueue*) { return ops::dropout(t.at("x").t(), 0.4, key, true); });
   const at::Tensor kept = ops::dropout(at::ones({45}, at::kDouble), 0.4, key, true).ne(0);
-  EXPECT_TRUE(ops::dropout(at::where(kept, 1.0, nan), 0.4, key, true).isfinite().all().item<bool>());
+  EXPECT_TRUE(ops::dropout(at::where(kept, 1.0, not_a_number), 0.4, key, true).isfinite().all().item<bool>());
 }
 
 TEST(Dropout, does_nothing_in_evaluation_at_rate_zero_or_to_nothing) {

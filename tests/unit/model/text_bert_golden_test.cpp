@@ -11,11 +11,11 @@ namespace {
 
 using testing_support::read_golden;
 
-constexpr std::int64_t vocabulary = 20, window_tokens = 14;
+constexpr std::int64_t bert_vocabulary = 20, window_tokens = 14;
 constexpr PairMarkers markers{16, 17, 18, 19};
 const SpecialTokens special{0, 3, 1, 2, 4};
 
-Schema pair_schema() {
+Schema golden_pair_schema() {
   Schema schema;
   schema.notes = true;
   schema.concept_types = {"drug", "disease"};
@@ -23,13 +23,13 @@ Schema pair_schema() {
   return schema;
 }
 
-struct Variant {
+struct BertVariant {
   const char* name;
   std::function<void(ModelSettings&)> change;
 };
 
-const std::vector<Variant>& variants() {
-  static const std::vector<Variant> all = {
+const std::vector<BertVariant>& bert_variants() {
+  static const std::vector<BertVariant> all = {
       {"default", [](ModelSettings&) {}},
       {"frozen", [](ModelSettings& s) { s.text.freeze = "all"; }},
       {"focal",
@@ -87,14 +87,14 @@ TEST(TextBertSequences, are_those_of_the_script) {
   EXPECT_GT(batch.notes.windows(), 15);
 }
 
-class TextBertGolden : public testing::TestWithParam<Variant> {};
+class TextBertGolden : public testing::TestWithParam<BertVariant> {};
 
 TEST_P(TextBertGolden, outputs_loss_and_every_gradient_equal_plain_pytorch) {
   ModelSettings settings = testing_support::small_settings();
   settings.model.family = "text_bert";
   settings.text.positions = 16;
   GetParam().change(settings);
-  const testing_support::TestModel model = testing_support::golden_model(settings, pair_schema(), vocabulary);
+  const testing_support::TestModel model = testing_support::golden_model(settings, golden_pair_schema(), bert_vocabulary);
   LeafContext context;
   context.label_counts = {0, 9};
   const testing_support::ModelResult result = run_model(model, marked_batch(), context);
@@ -103,7 +103,7 @@ TEST_P(TextBertGolden, outputs_loss_and_every_gradient_equal_plain_pytorch) {
   EXPECT_EQ(compared.outputs, 3U);
 }
 
-INSTANTIATE_TEST_SUITE_P(of, TextBertGolden, testing::ValuesIn(variants()), [](const auto& variant) { return std::string(variant.param.name); });
+INSTANTIATE_TEST_SUITE_P(of, TextBertGolden, testing::ValuesIn(bert_variants()), [](const auto& variant) { return std::string(variant.param.name); });
 
 }  // namespace
 }  // namespace tributary

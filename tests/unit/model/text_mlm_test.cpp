@@ -30,7 +30,7 @@ Schema notes_schema() {
   return schema;
 }
 
-LeafContext context_of(double count, bool training = true) {
+LeafContext masked_context(double count, bool training = true) {
   LeafContext context;
   context.seed = 3;
   context.training = training;
@@ -57,7 +57,7 @@ std::vector<RandomRecord> some_records() { return {{1, 1, false, false, 2}, {2, 
 // Our parameter of the stock model's, whose shared weight has one name.
 std::string stock_name(const std::string& name) { return name.starts_with("encoder.") ? "bert." + name.substr(8) : name; }
 
-void expect_golden(at::ScalarType type, double output_limit, double gradient_limit) {
+void expect_masked_golden(at::ScalarType type, double output_limit, double gradient_limit) {
   const auto golden = read_golden("text_mlm.safetensors");
   ModelSettings settings = mlm_settings();
   settings.text.layers = 1;
@@ -74,7 +74,7 @@ void expect_golden(at::ScalarType type, double output_limit, double gradient_lim
   batch.notes.masked_token = golden.at("tokens");
   const std::int64_t count = batch.notes.masked_token.size(0);
   batch.labels = {{batch.notes.masked_token.to(type).unsqueeze(1), at::ones({count}, at::kBool)}};
-  const ModelResult result = run_model(model, batch, context_of(static_cast<double>(count), false));
+  const ModelResult result = run_model(model, batch, masked_context(static_cast<double>(count), false));
   const double loss = golden.at("loss").item<double>();
   EXPECT_NEAR(result.outputs.at(loss_name).item<double>(), loss, output_limit);
   EXPECT_NEAR(result.outputs.at(loss_sums_name).item<double>(), loss * static_cast<double>(count), 5 * output_limit);
@@ -94,14 +94,14 @@ void expect_golden(at::ScalarType type, double output_limit, double gradient_lim
   EXPECT_EQ(compared, 5U + 16U + 5U);
 }
 
-TEST(TextMlm, equals_transformers_in_double_with_all_gradients) { expect_golden(at::kDouble, 1e-10, 1e-8); }
-TEST(TextMlm, equals_transformers_in_single_precision_as_near_as_rounding_allows) { expect_golden(at::kFloat, 2e-5, 1e-4); }
+TEST(TextMlm, equals_transformers_in_double_with_all_gradients) { expect_masked_golden(at::kDouble, 1e-10, 1e-8); }
+TEST(TextMlm, equals_transformers_in_single_precision_as_near_as_rounding_allows) { expect_masked_golden(at::kFloat, 2e-5, 1e-4); }
 
 TEST(TextMlm, padding_may_hold_anything) {
   TestModel model(mlm_settings(), notes_schema(), random_vocabulary, at::kFloat);
   model.randomise();
-  const ModelResult a = run_model(model, to_type(masked_leaf(some_records(), 3), at::kFloat), context_of(9));
-  const ModelResult b = run_model(model, to_type(masked_leaf(some_records(), 3, 1LL << 40), at::kFloat), context_of(9));
+  const ModelResult a = run_model(model, to_type(masked_leaf(some_records(), 3), at::kFloat), masked_context(9));
+  const ModelResult b = run_model(model, to_type(masked_leaf(some_records(), 3, 1LL << 40), at::kFloat), masked_context(9));
   EXPECT_TRUE(at::equal(a.outputs.at(told_name), b.outputs.at(told_name)));
   EXPECT_TRUE(at::equal(a.gradient, b.gradient));
   EXPECT_GT(a.gradient.abs().max().item<double>(), 0.01);
@@ -110,11 +110,11 @@ TEST(TextMlm, padding_may_hold_anything) {
 TEST(TextMlm, each_record_alone_equals_the_record_in_its_leaf) {
   TestModel model(mlm_settings(), notes_schema(), random_vocabulary);
   model.randomise();
-  const ModelResult together = evaluate_model(model, masked_leaf(some_records(), 1), context_of(9, false));
+  const ModelResult together = evaluate_model(model, masked_leaf(some_records(), 1), masked_context(9, false));
   std::vector<at::Tensor> told;
   double sum = 0;
   for (const RandomRecord& record : some_records()) {
-    const ModelResult alone = evaluate_model(model, masked_leaf({record}, 1), context_of(9, false));
+    const ModelResult alone = evaluate_model(model, masked_leaf({record}, 1), masked_context(9, false));
     told.push_back(alone.outputs.at(told_name));
     sum += alone.outputs.at(loss_sums_name).item<double>();
   }
@@ -130,7 +130,7 @@ TEST(TextMlm, leaves_without_notes_or_without_a_token_to_tell_have_loss_and_grad
   TestModel model(mlm_settings(), notes_schema(), random_vocabulary, at::kFloat);
   model.randomise();
   for (const Batch& batch : {masked_leaf(some_records(), 0), masked_leaf({{2, 1, false, false, 0}}, 1)}) {
-    const ModelResult result = run_model(model, to_type(batch, at::kFloat), context_of(0));
+    const ModelResult result = run_model(model, to_type(batch, at::kFloat), masked_context(0));
     EXPECT_EQ(result.outputs.at(loss_name).item<double>(), 0);
     EXPECT_EQ(result.outputs.at(loss_sums_name).item<double>(), 0);
     EXPECT_EQ(result.outputs.at(told_name).sizes(), (std::vector<std::int64_t>{0, 2}));

@@ -80,7 +80,7 @@ TEST(MentionTokens, of_a_block_follow_from_the_bytes_of_its_notes_tokens) {
   EXPECT_GT(expected.size(), 80U);
 }
 
-struct BadInput {
+struct BadEntities {
   std::string name;
   std::function<void(EntityColumns&)> spoil;
   std::string told;
@@ -99,7 +99,7 @@ void repeat_an_id(EntityColumns& e) {
     }
 }
 
-std::vector<BadInput> bad_inputs() {
+std::vector<BadEntities> bad_entities() {
   return {
       {"type of a concept", [](EntityColumns& e) { e.concept_type[0] = 3; }, "concepts type: row"},
       {"id of another concept", [](EntityColumns& e) { repeat_an_id(e); }, "concepts id: row"},
@@ -138,12 +138,12 @@ std::string told_of(const RandomSource& source, const RecordBlock& block) {
 TEST(BlockChecks, name_every_bad_concept_mention_and_relation) {
   RandomSource source;
   ASSERT_EQ(told_of(source, source.records(0, 0, 40)), "accepted");
-  for (const BadInput& bad : bad_inputs()) {
+  for (const BadEntities& bad : bad_entities()) {
     RecordBlock block = source.records(0, 0, 40);
     bad.spoil(block.entities);
     EXPECT_THAT(told_of(source, block), testing::HasSubstr(bad.told)) << bad.name;
   }
-  EXPECT_EQ(bad_inputs().size(), 16U);
+  EXPECT_EQ(bad_entities().size(), 16U);
 }
 
 TEST(BlockChecks, refuse_a_mention_that_cuts_a_character_a_doubled_one_and_a_relation_of_an_unknown_record) {
