@@ -15,7 +15,7 @@
 namespace tributary {
 namespace {
 
-constexpr const char* remedy =
+constexpr const char* gpu_remedy =
     "NCCL_DEBUG=WARN tells more; ranks need a GPU each, or run.share_gpu = true with NCCL 2.32 or later and NCCL_MULTI_RANK_GPU_ENABLE=1";
 
 void check_cuda(cudaError_t code, const char* operation) {
@@ -108,7 +108,8 @@ class NcclWire final : public Wire {
 
   void check_nccl(ncclResult_t code, const char* operation, ncclComm_t comm) {
     if (code == ncclSuccess) return;
-    const std::string words = fmt::format("rank {}: {} failed: {} ({}); {}", job_rank(), operation, ncclGetErrorString(code), ncclGetLastError(comm), remedy);
+    const std::string words =
+        fmt::format("rank {}: {} failed: {} ({}); {}", job_rank(), operation, ncclGetErrorString(code), ncclGetLastError(comm), gpu_remedy);
     abort();
     throw Error(ErrorKind::launch, words);
   }
