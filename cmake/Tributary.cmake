@@ -23,7 +23,7 @@ function(tributary_library folder)
   else()
     list(FILTER sources EXCLUDE REGEX "_with_cuda\\.cpp$")
   endif()
-  # Kernels stay by themselves: in a large unit the compiler stops to inline what they are made of.
+  # Kernels are compiled by themselves: what is inlined in them does not depend on what else the folder holds.
   foreach(source IN LISTS sources)
     file(STRINGS "${source}" kernel REGEX "(vectorised|vector_math|philox_lanes|matmul_kernel)\\.h|TRIBUTARY_VECTORISED|immintrin\\.h" LIMIT_COUNT 1)
     if(kernel)

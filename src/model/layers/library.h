@@ -16,7 +16,7 @@ namespace tributary::ops::library {
 [[nodiscard]] at::Tensor dropout(const at::Tensor& x, double p, const Key& key);
 
 // As ops::packed_attention, but the weights dropped are those of keep_mask(), keyed by (key, group of sequences). Sequences are padded to groups of similar
-// length, so a row's bits depend on the whole batch. Weights and mask are kept for backward.
+// length, so a row's bits depend on the whole batch. Padded q, k and v, weights and mask are kept for backward.
 [[nodiscard]] at::Tensor packed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& lengths, std::int64_t heads,
                                           double p, const Key& key);
 
