@@ -31,7 +31,7 @@ constexpr std::array<char, 256> make_lower() {
 }
 constexpr std::array<char, 256> lower_table = make_lower();
 
-constexpr std::size_t longest_word_bytes = 128;  // longer runs are no words of a term
+constexpr std::size_t longest_term_word_bytes = 128;  // longer runs are no words of a term
 constexpr std::size_t abbreviation_bytes = 5;
 
 bool is_abbreviation(std::string_view term) {
@@ -75,7 +75,7 @@ class Dictionary::WordScanner {
       buffer_[size_++] = text_[at_++];
     } else {
       for (; at_ < text_.size() && kind(at_) == Kind::word; ++at_)
-        if (size_ < longest_word_bytes) buffer_[size_++] = lower_table[static_cast<unsigned char>(text_[at_])];
+        if (size_ < longest_term_word_bytes) buffer_[size_++] = lower_table[static_cast<unsigned char>(text_[at_])];
       size_ = singular_size(buffer_.data(), size_);
     }
     hash_ = 0xCBF29CE484222325U;
@@ -93,7 +93,7 @@ class Dictionary::WordScanner {
   std::string_view text_;
   std::size_t at_ = 0, begin_ = 0, size_ = 0;
   std::uint64_t hash_ = 0;
-  std::array<char, longest_word_bytes> buffer_;
+  std::array<char, longest_term_word_bytes> buffer_;
 };
 
 Dictionary::Dictionary(std::string_view tsv, const std::vector<std::string>& types, const std::string& where) : words_(1024), edges_(1024) {

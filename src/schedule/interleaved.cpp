@@ -35,7 +35,7 @@ Schedule interleaved_actions(Pipeline pipeline, std::int64_t leaves, int rank) {
   return schedule;
 }
 
-std::string refusal(Pipeline pipeline) {
+std::string interleaved_refusal(Pipeline pipeline) {
   if (pipeline.chunks >= 2) return {};
   return fmt::format("parallel.schedule = \"interleaved\" needs at least 2 stages a rank, found parallel.virtual_stages = {}: set it to 2, or choose \"1f1b\"",
                      pipeline.chunks);
@@ -49,7 +49,7 @@ std::string misfit(Pipeline pipeline, std::int64_t leaves) {
 }  // namespace
 
 ScheduleKind interleaved() {
-  return {"interleaved", refusal, misfit, round_the_ranks, interleaved_actions,
+  return {"interleaved", interleaved_refusal, misfit, round_the_ranks, interleaved_actions,
           [](Pipeline pipeline, std::int64_t leaves, int rank) { return std::min(forwards_ahead(pipeline, leaves, rank) + 1, leaves * pipeline.chunks); },
           // 1F1B's 3 (p - 1) units, each of one chunk: 3 (p - 1) of 3 (v m + p - 1).
           [](Pipeline pipeline, std::int64_t leaves) {

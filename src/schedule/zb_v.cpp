@@ -44,10 +44,10 @@ class Order {
   [[nodiscard]] bool possible(Work work) const { return left(work) && (work <= forward_b || done_[work] < done_[work - 2]); }
 
   void repeat(std::int64_t times, std::initializer_list<Work> works) {
-    constexpr std::array kinds{ActionKind::forward, ActionKind::backward_input, ActionKind::backward_weight};
+    constexpr std::array kind_of_work{ActionKind::forward, ActionKind::backward_input, ActionKind::backward_weight};
     for (std::int64_t time = 0; time < times; ++time)
       for (const Work work : works)
-        if (possible(work)) schedule_.push_back({kinds[work / 2], done_[work]++, work % 2 == 0 ? stage_a_ : stage_b_});
+        if (possible(work)) schedule_.push_back({kind_of_work[work / 2], done_[work]++, work % 2 == 0 ? stage_a_ : stage_b_});
   }
 
   std::int64_t leaves_;
@@ -56,7 +56,7 @@ class Order {
   Schedule schedule_;
 };
 
-std::string refusal(Pipeline pipeline) {
+std::string zb_v_refusal(Pipeline pipeline) {
   if (pipeline.chunks == 2) return {};
   return fmt::format("parallel.schedule = \"zb_v\" has two stages a rank, found parallel.virtual_stages = {}: set it to 2, or choose \"zb_h1\" (1)",
                      pipeline.chunks);
@@ -66,7 +66,7 @@ std::string refusal(Pipeline pipeline) {
 
 ScheduleKind zb_v() {
   return {
-      "zb_v", refusal, any_leaves, [](Pipeline pipeline, int stage) { return std::min(stage, 2 * pipeline.ranks - 1 - stage); },
+      "zb_v", zb_v_refusal, any_leaves, [](Pipeline pipeline, int stage) { return std::min(stage, 2 * pipeline.ranks - 1 - stage); },
       [](Pipeline pipeline, std::int64_t leaves, int rank) { return Order(pipeline.ranks, leaves, rank).take(); },
       // 2p from 2p - 1 leaves on.
       [](Pipeline pipeline, std::int64_t leaves, int rank) {

@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* task_name = "masked_tokens";
 
-void require_fit(const ModelSettings& settings, const Schema& schema, std::int64_t vocabulary_size) {
+void require_text_fit(const ModelSettings& settings, const Schema& schema, std::int64_t vocabulary_size) {
   check_settings(settings);
   const HeadsConfig& heads = settings.heads;
   if (!heads.tasks.empty() || !heads.weight.empty() || !heads.loss.empty() || !heads.positive_weight.empty() || !heads.class_weight.empty())
@@ -80,7 +80,7 @@ Schema with_masked_tokens(Schema stored) {
 }
 
 BlockList text_mlm(const ModelSettings& settings, const Schema& schema, std::int64_t vocabulary_size) {
-  require_fit(settings, schema, vocabulary_size);
+  require_text_fit(settings, schema, vocabulary_size);
   const Schema own = with_masked_tokens(schema);
   TaskHead head;
   head.task = schema.tasks.size();

@@ -114,13 +114,13 @@ struct Setting {
   [[nodiscard]] at::Tensor dropped(const at::Tensor& weights, const at::Tensor& keep) const { return at::native_dropout_backward(weights, keep, 1 / (1 - p)); }
 };
 
-struct Attended {
+struct LibraryAttended {
   at::Tensor out;                                   // [N, d]
   std::vector<at::Tensor> q, k, v, weights, masks;  // of each group: as spread() gives them; [windows * heads, length, length], masks: none without dropout
 };
 
-Attended attend(const Setting& setting, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Key& key) {
-  Attended result;
+LibraryAttended attend(const Setting& setting, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Key& key) {
+  LibraryAttended result;
   std::vector<at::Tensor> parts;
   setting.for_each_group([&](std::size_t number, const Group& group, std::int64_t place) {
     result.q.push_back(setting.spread(q, group, place));
@@ -145,7 +145,7 @@ Attended attend(const Setting& setting, const at::Tensor& q, const at::Tensor& k
 
 struct LibraryAttention : torch::autograd::Function<LibraryAttention> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Setting& setting, const Key& key) {
-    const Attended result = attend(setting, q, k, v, key);
+    const LibraryAttended result = attend(setting, q, k, v, key);
     const Padding& padding = setting.padding;
     std::vector<std::int64_t> groups;
     for (const Group& group : padding.groups) groups.insert(groups.end(), {group.windows, group.length, static_cast<std::int64_t>(group.full)});

@@ -7,7 +7,7 @@ namespace tributary::ops {
 namespace {
 
 // What forward leaves for backward, step after step: inputs and outputs in the compute type, gates and states in the accumulation type.
-struct Steps {
+struct LibrarySteps {
   at::Tensor x;      // [T, B, D]
   at::Tensor gates;  // [T, B, 4h] activated: i, f, g, o
   at::Tensor c;      // [T + 1, B, h], the first is the zero state
@@ -22,11 +22,11 @@ Gates gates_of(const at::Tensor& all) {
   return {all.narrow(-1, 0, width), all.narrow(-1, width, width), all.narrow(-1, 2 * width, width), all.narrow(-1, 3 * width, width)};
 }
 
-Steps run_forward(const at::Tensor& x, const LstmWeights& w) {
+LibrarySteps library_forward(const at::Tensor& x, const LstmWeights& w) {
   const at::AutoDispatchBelowADInplaceOrView guard;
   const std::int64_t records = x.size(0), length = x.size(1), width = w.weight_hh.size(1);
   const at::TensorOptions options = x.options().requires_grad(false), wide = options.dtype(accumulation_type(x.scalar_type()));
-  Steps steps;
+  LibrarySteps steps;
   steps.x = x.transpose(0, 1).contiguous();
   const at::Tensor sums = library::product(as_rows(steps.x), w.weight_ih.t(), w.bias_ih + w.bias_hh).view({length, records, 4 * width});
   steps.gates = at::empty({length, records, 4 * width}, wide);
@@ -47,7 +47,7 @@ Steps run_forward(const at::Tensor& x, const LstmWeights& w) {
 }
 
 // dy [B, T, h] -> gradient of the gates' sums [T, B, 4h], in the compute type
-at::Tensor run_backward(const Steps& steps, const at::Tensor& weight_hh, const at::Tensor& dy) {
+at::Tensor library_backward(const LibrarySteps& steps, const at::Tensor& weight_hh, const at::Tensor& dy) {
   const at::Tensor given = dy.transpose(0, 1);
   const std::int64_t length = given.size(0);
   const at::Tensor dgates = at::empty(steps.gates.sizes(), dy.options());
@@ -68,10 +68,10 @@ at::Tensor run_backward(const Steps& steps, const at::Tensor& weight_hh, const a
   return dgates;
 }
 
-at::Tensor output_of(const Steps& steps) { return steps.h.narrow(0, 1, steps.x.size(0)).transpose(0, 1).contiguous(); }
+at::Tensor library_output(const LibrarySteps& steps) { return steps.h.narrow(0, 1, steps.x.size(0)).transpose(0, 1).contiguous(); }
 
 // Sum over steps of dgates[t]^T h[t - 1]; the first step saw zeros.
-at::Tensor recurrent_product(const at::Tensor& dgates, const at::Tensor& h) {
+at::Tensor library_recurrent_product(const at::Tensor& dgates, const at::Tensor& h) {
   const std::int64_t later = dgates.size(0) - 1;
   return library::product(as_rows(dgates.narrow(0, 1, later)).t(), as_rows(h.narrow(0, 1, later)));
 }
@@ -79,22 +79,22 @@ at::Tensor recurrent_product(const at::Tensor& dgates, const at::Tensor& h) {
 struct LibraryLstm : torch::autograd::Function<LibraryLstm> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight_ih, const at::Tensor& weight_hh, const at::Tensor& bias_ih,
                             const at::Tensor& bias_hh, const Waiting& waiting) {
-    const Steps steps = run_forward(x, {weight_ih, weight_hh, bias_ih, bias_hh});
+    const LibrarySteps steps = library_forward(x, {weight_ih, weight_hh, bias_ih, bias_hh});
     waiting.save(ctx);
     ctx->save_for_backward({weight_ih, weight_hh, bias_ih, bias_hh});
     ctx->saved_data["steps"] = std::vector<at::Tensor>{steps.x, steps.gates, steps.c, steps.h};
-    return output_of(steps);
+    return library_output(steps);
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& gradients) {
     const variable_list weights = ctx->get_saved_variables();
     const std::vector<at::Tensor> kept = ctx->saved_data.at("steps").toTensorVector();
-    const Steps steps{kept[0], kept[1], kept[2], kept[3]};
+    const LibrarySteps steps{kept[0], kept[1], kept[2], kept[3]};
     const at::AutoDispatchBelowADInplaceOrView guard;
-    const at::Tensor dgates = run_backward(steps, weights[1], gradients[0]);
+    const at::Tensor dgates = library_backward(steps, weights[1], gradients[0]);
     const Waiting waiting(ctx);
     if (ctx->needs_input_grad(1)) waiting.add(weights[0], [dgates, x = steps.x] { return library::product(as_rows(dgates).t(), as_rows(x)); });
-    if (ctx->needs_input_grad(2)) waiting.add(weights[1], [dgates, h = steps.h] { return recurrent_product(dgates, h); });
+    if (ctx->needs_input_grad(2)) waiting.add(weights[1], [dgates, h = steps.h] { return library_recurrent_product(dgates, h); });
     for (const std::size_t bias : {2, 3}) {
       if (ctx->needs_input_grad(bias + 1)) waiting.add(weights[bias], [dgates] { return as_rows(dgates).sum(0); });
     }
@@ -107,7 +107,7 @@ struct LibraryLstm : torch::autograd::Function<LibraryLstm> {
 }  // namespace
 
 at::Tensor library::lstm(const at::Tensor& x, const LstmWeights& w, WeightQueue* queue) {
-  if (!recorded("lstm", queue, {x, w.weight_ih, w.weight_hh, w.bias_ih, w.bias_hh})) return output_of(run_forward(x, w));
+  if (!recorded("lstm", queue, {x, w.weight_ih, w.weight_hh, w.bias_ih, w.bias_hh})) return library_output(library_forward(x, w));
   return LibraryLstm::apply(x, w.weight_ih, w.weight_hh, w.bias_ih, w.bias_hh, Waiting(queue));
 }
 
