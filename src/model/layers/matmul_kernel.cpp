@@ -7,10 +7,14 @@
 namespace tributary::ops {
 namespace {
 
-constexpr int lanes = 16;
 constexpr std::int64_t k_block = 128;  // a panel's slice of it, 16 KiB, stays in the first-level cache; a longer sum is one of blocks: see Tile
 constexpr int most_rows = 12;
-using Vector = float __attribute__((vector_size(lanes * sizeof(float)), aligned(sizeof(float))));
+
+// As wide as a register: a compiler that must cut a wider one up keeps its parts in memory.
+template <int Lanes>
+struct Register {
+  typedef float Floats __attribute__((vector_size(Lanes * sizeof(float)), aligned(sizeof(float))));
+};
 
 // One tile: `Rows` rows of c by `Vectors` vectors of columns, held in registers over all k; what c starts from is added at the end, so that a long sum is one
 // of blocks, whose rounding grows with the root of a block and not of the whole.
@@ -25,12 +29,13 @@ struct Tile {
   std::int64_t c_row;
 };
 
-template <int Rows, int Vectors>
+template <int Rows, int Vectors, int Lanes>
 TRIBUTARY_INLINE void run_tile(const Tile& t) {
+  using Vector = typename Register<Lanes>::Floats;
   Vector sum[Rows][Vectors];
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) sum[r][v] = Vector{};
   }
   const float* a = t.a;
@@ -38,49 +43,50 @@ TRIBUTARY_INLINE void run_tile(const Tile& t) {
   const std::int64_t a_row = t.a_row, a_column = t.a_column;
   for (std::int64_t k = 0; k < t.k; ++k, a += a_column, b += panel_columns) {
     Vector row[Vectors];
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) row[v] = *reinterpret_cast<const Vector*>(b + v * lanes);
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) row[v] = *reinterpret_cast<const Vector*>(b + v * Lanes);
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int v = 0; v < Vectors; ++v) sum[r][v] += a[r * a_row] * row[v];
     }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) {
-      if (t.start != nullptr) sum[r][v] += *reinterpret_cast<const Vector*>(t.start + r * t.start_row + v * lanes);
-      *reinterpret_cast<Vector*>(t.c + r * t.c_row + v * lanes) = sum[r][v];
+      if (t.start != nullptr) sum[r][v] += *reinterpret_cast<const Vector*>(t.start + r * t.start_row + v * Lanes);
+      *reinterpret_cast<Vector*>(t.c + r * t.c_row + v * Lanes) = sum[r][v];
     }
   }
 }
 
-template <int Rows, int Vectors>
+template <int Rows, int Vectors, int Lanes>
 TRIBUTARY_INLINE void run_rows(std::int64_t rows, Tile tile) {
   if (rows == Rows) {
-    for (int at = 0; at < panel_columns; at += Vectors * lanes) {
-      run_tile<Rows, Vectors>(tile);
-      tile.b += Vectors * lanes;
-      tile.c += Vectors * lanes;
-      if (tile.start != nullptr) tile.start += Vectors * lanes;
+    constexpr int columns = Vectors * Lanes;
+    for (int at = 0; at < panel_columns; at += columns) {
+      run_tile<Rows, Vectors, Lanes>(tile);
+      tile.b += columns;
+      tile.c += columns;
+      if (tile.start != nullptr) tile.start += columns;
     }
   } else if constexpr (Rows > 1) {
-    run_rows<Rows - 1, Vectors>(rows, tile);
+    run_rows<Rows - 1, Vectors, Lanes>(rows, tile);
   }
 }
 
-// What a processor's registers hold: rows of a tile by vectors of 16 floats.
+// A tile fills a processor's vector registers: 24 of 32 with 16 floats each, 12 of 16 with 8, 8 of 16 with 4.
 struct Kernel {
   std::int64_t rows;
   void (*run)(std::int64_t rows, const Tile& tile);
 };
 
 #if defined(__x86_64__)
-__attribute__((target("arch=x86-64-v4"))) void run_v4(std::int64_t rows, const Tile& tile) { run_rows<most_rows, 2>(rows, tile); }
-__attribute__((target("arch=x86-64-v3"))) void run_v3(std::int64_t rows, const Tile& tile) { run_rows<6, 1>(rows, tile); }
+__attribute__((target("arch=x86-64-v4"))) void run_v4(std::int64_t rows, const Tile& tile) { run_rows<most_rows, 2, 16>(rows, tile); }
+__attribute__((target("arch=x86-64-v3"))) void run_v3(std::int64_t rows, const Tile& tile) { run_rows<6, 2, 8>(rows, tile); }
 #endif
-void run_plain(std::int64_t rows, const Tile& tile) { run_rows<2, 1>(rows, tile); }
+void run_plain(std::int64_t rows, const Tile& tile) { run_rows<2, 4, 4>(rows, tile); }
 
 Kernel choose_kernel() {
 #if defined(__x86_64__)
