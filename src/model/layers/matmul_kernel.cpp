@@ -113,17 +113,11 @@ void run_edge(const Kernel& kernel, std::int64_t rows, std::int64_t columns, Til
   for (std::int64_t r = 0; r < rows; ++r) std::copy_n(c + r * panel_columns, columns, out + r * out_row);
 }
 
-void run_block(const Kernel& kernel, const ProductView& v, std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t depth) {
-  const float* a = v.a + row * v.a_row + k * v.a_column;
-  std::int64_t a_row = v.a_row, a_column = v.a_column;
-  alignas(64) float turned[k_block * most_rows];
-  if (a_column != 1) {  // a transposed factor: its rows' neighbours in memory stand beside each other in the copy
-    for (std::int64_t i = 0; i < depth; ++i) std::copy_n(a + i * a_column, rows, turned + i * rows);
-    a = turned;
-    a_row = 1;
-    a_column = rows;
-  }
-  for (std::int64_t column = 0; column < v.n; column += panel_columns) {
+// Rows [from, until) of c by one panel of columns, over one block of k. `a` is row `from` at the block's first k.
+struct Panel {
+  const ProductView& v;
+  std::int64_t column, k, depth;
+  void run(const Kernel& kernel, std::int64_t row, std::int64_t rows, const float* a, std::int64_t a_row, std::int64_t a_column) const {
     const float* start = v.start == nullptr ? nullptr : v.start + row * v.start_row + column;
     std::int64_t start_row = v.start_row;
     float* c = v.c + row * v.c_row + column;
@@ -135,19 +129,47 @@ void run_block(const Kernel& kernel, const ProductView& v, std::int64_t row, std
     const std::int64_t columns = std::min(panel_columns, v.n - column);
     columns == panel_columns ? kernel.run(rows, tile) : run_edge(kernel, rows, columns, tile);
   }
+};
+
+// Rows that meet a panel while it stays in the first-level cache; they themselves, a block of k at a time, stay in the second (48 KiB).
+constexpr std::int64_t chunk_rows = 96;
+
+struct RowBlocks {
+  std::int64_t rows, count;
+  // Nearly equal: 16 rows are 8 + 8, not 12 + 4.
+  [[nodiscard]] std::int64_t begin(std::int64_t block) const { return block * rows / count; }
+};
+
+// Row blocks [first, last) of c, over one block of k.
+void run_chunk(const Kernel& kernel, const ProductView& v, const RowBlocks& blocks, std::int64_t first, std::int64_t last, std::int64_t k, std::int64_t depth) {
+  const std::int64_t top = blocks.begin(first), rows = blocks.begin(last) - top;
+  const float* a = v.a + top * v.a_row + k * v.a_column;
+  std::int64_t a_row = v.a_row, a_column = v.a_column;
+  alignas(64) float turned[k_block * chunk_rows];
+  if (a_column != 1) {  // a transposed factor: its rows' neighbours in memory stand beside each other in the copy
+    for (std::int64_t i = 0; i < depth; ++i) std::copy_n(a + i * a_column, rows, turned + i * rows);
+    a = turned;
+    a_row = 1;
+    a_column = rows;
+  }
+  for (std::int64_t column = 0; column < v.n; column += panel_columns) {
+    const Panel panel{v, column, k, depth};
+    for (std::int64_t block = first; block < last; ++block) {
+      const std::int64_t row = blocks.begin(block);
+      panel.run(kernel, row, blocks.begin(block + 1) - row, a + (row - top) * a_row, a_row, a_column);
+    }
+  }
 }
 
 }  // namespace
 
 void multiply_packed(const ProductView& v) {
   static const Kernel kernel = choose_kernel();
-  const std::int64_t blocks = (v.m + kernel.rows - 1) / kernel.rows;
+  const RowBlocks blocks{v.m, (v.m + kernel.rows - 1) / kernel.rows};
+  const std::int64_t chunk = chunk_rows / kernel.rows;
   for (std::int64_t k = 0; k < std::max<std::int64_t>(v.k, 1); k += k_block) {
     const std::int64_t depth = std::min(k_block, v.k - k);
-    for (std::int64_t block = 0; block < blocks; ++block) {  // nearly equal: 16 rows are 8 + 8, not 12 + 4
-      const std::int64_t row = block * v.m / blocks;
-      run_block(kernel, v, row, (block + 1) * v.m / blocks - row, k, depth);
-    }
+    for (std::int64_t block = 0; block < blocks.count; block += chunk) run_chunk(kernel, v, blocks, block, std::min(block + chunk, blocks.count), k, depth);
   }
 }
 
