@@ -69,26 +69,32 @@ void add_turned(const HeadShape& shape, const float* weights, HeadRows rows, std
 }
 
 // One query's scores [padded] become exponentials relative to the highest; returns log(sum) + highest. Keys beyond `length` come out as next to nothing.
-TRIBUTARY_VECTORISED float exponentiate(float* row, std::int64_t length, std::int64_t padded, float scale, float* total) {
-  std::fill(row + length, row + padded, -std::numeric_limits<float>::infinity());
-  Floats highest = Floats{} - std::numeric_limits<float>::infinity();
-  for (std::int64_t j = 0; j < padded; j += lanes) {
-    const Lanes<float> x(row + j, lanes);
-    highest = x.v > highest ? x.v : highest;
+struct Exponentiate {
+  template <int Width>
+  TRIBUTARY_INLINE static float run(float* row, std::int64_t length, std::int64_t padded, float scale, float* total) {
+    std::fill(row + length, row + padded, -std::numeric_limits<float>::infinity());
+    Floats<Width> highest = Floats<Width>{} - std::numeric_limits<float>::infinity();
+    for (std::int64_t j = 0; j < padded; j += Width) {
+      const Lanes<float, Width> x(row + j);
+      highest = x.v > highest ? x.v : highest;
+    }
+    float most = highest[0];
+    for (int j = 1; j < Width; ++j) most = highest[j] > most ? highest[j] : most;
+    Sums<Width> sums;
+    for (std::int64_t j = 0; j < padded; j += widest) {
+#pragma GCC unroll 4
+      for (int part = 0; part < Sums<Width>::parts; ++part) {
+        Lanes<float, Width> x(row + j + part * Width);
+        x.v = (x.v - most) * scale;
+        exponential(x.v);
+        sums.part[part] += x.v;
+        x.give(row + j + part * Width);
+      }
+    }
+    *total = sums.total();
+    return std::log(*total) + most * scale;
   }
-  float most = highest[0];
-  for (std::int64_t j = 1; j < lanes; ++j) most = highest[j] > most ? highest[j] : most;
-  Floats sum{};
-  for (std::int64_t j = 0; j < padded; j += lanes) {
-    Lanes<float> x(row + j, lanes);
-    x.v = (x.v - most) * scale;
-    exponential(x.v);
-    sum += x.v;
-    x.give(row + j, lanes);
-  }
-  *total = sum_of(sum);
-  return std::log(*total) + most * scale;
-}
+};
 
 TRIBUTARY_VECTORISED void drop(float* row, const std::uint8_t* keep, std::int64_t padded) {
   for (std::int64_t j = 0; j < padded; ++j) row[j] = keep[j] != 0 ? row[j] : 0.0F;
@@ -99,32 +105,46 @@ TRIBUTARY_VECTORISED void multiply(float* row, std::int64_t width, float factor)
 }
 
 // scores: q . k in, gradients of q . k out; weights: gradients of the weights in, the weights that met v out.
-TRIBUTARY_VECTORISED void turn_back(float* scores, float* weights, const std::uint8_t* keep, std::int64_t padded, float scale, float log_sum, float inverse,
-                                    float delta) {
-  for (std::int64_t j = 0; j < padded; j += lanes) {
-    Lanes<float> p(scores + j, lanes), g(weights + j, lanes), met;
-    p.v = p.v * scale - log_sum;
-    exponential(p.v);
-    met.v = p.v * inverse;
-    if (keep != nullptr) {
-      Lanes<float>::Vector kept;
-      for (int i = 0; i < lanes; ++i) kept[i] = keep[j + i] != 0 ? inverse : 0.0F;
-      met.v = p.v * kept;
-      g.v = g.v * kept;
+struct TurnBack {
+  template <int Width>
+  TRIBUTARY_INLINE static void run(float* scores, float* weights, const std::uint8_t* keep, std::int64_t padded, float scale, float log_sum, float inverse,
+                                   float delta) {
+    for (std::int64_t j = 0; j < padded; j += Width) {
+      Lanes<float, Width> p(scores + j), g(weights + j), met;
+      p.v = p.v * scale - log_sum;
+      exponential(p.v);
+      met.v = p.v * inverse;
+      if (keep != nullptr) {
+        const Lanes<std::uint8_t, Width> one(keep + j);  // or zero
+        const Floats<Width> kept = __builtin_convertvector(one.v, Floats<Width>) * inverse;
+        met.v = p.v * kept;
+        g.v = g.v * kept;
+      }
+      p.v = p.v * (g.v - delta) * scale;
+      p.give(scores + j);
+      met.give(weights + j);
     }
-    p.v = p.v * (g.v - delta) * scale;
-    p.give(scores + j, lanes);
-    met.give(weights + j, lanes);
   }
-}
+};
 
-TRIBUTARY_VECTORISED float dot(const float* a, const float* b, std::int64_t count) {
-  Floats sum{};
-  std::int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) sum += Lanes<float>(a + i, lanes).v * Lanes<float>(b + i, lanes).v;
-  if (i < count) sum += Lanes<float>(a + i, count - i).v * Lanes<float>(b + i, count - i).v;
-  return sum_of(sum);
-}
+struct Dot {
+  template <int Width>
+  TRIBUTARY_INLINE static float run(const float* a, const float* b, std::int64_t count) {
+    Sums<Width> sums;
+    std::int64_t i = 0;
+    for (; i + widest <= count; i += widest) {
+#pragma GCC unroll 4
+      for (int part = 0; part < Sums<Width>::parts; ++part)
+        sums.part[part] += Lanes<float, Width>(a + i + part * Width).v * Lanes<float, Width>(b + i + part * Width).v;
+    }
+#pragma GCC unroll 4
+    for (int part = 0; part < Sums<Width>::parts; ++part, i += Width) {
+      const std::int64_t rest = std::clamp<std::int64_t>(count - i, 0, Width);
+      sums.part[part] += Lanes<float, Width>(a + i, rest).v * Lanes<float, Width>(b + i, rest).v;
+    }
+    return sums.total();
+  }
+};
 
 TRIBUTARY_VECTORISED void draw(const Key& key, std::uint32_t threshold, std::uint64_t first_call, std::int64_t count, std::uint8_t* keep) {
   for (std::int64_t i = 0; i < count; i += 2 * philox_block) {
@@ -158,7 +178,7 @@ void attention_forward(const HeadShape& shape, const WeightDropout& dropout, Hea
     float factor[block_queries];
     for (std::int64_t i = 0; i < count; ++i) {
       float* row = scores + i * padded;
-      log_sum[first + i] = exponentiate(row, shape.length, padded, shape.scale, factor + i);
+      log_sum[first + i] = run_vectorised<Exponentiate>(row, shape.length, padded, shape.scale, factor + i);
       if (dropout.threshold > 0) drop(row, scratch.keep.data() + i * padded, padded);
     }
     float* to = out + first * out_stride;
@@ -194,9 +214,9 @@ void attention_backward(const HeadShape& shape, const WeightDropout& dropout, He
     score(shape, out_gradient, first, count, turned_v, weights);
     if (dropout.threshold > 0) draw_attention_mask(dropout, first, count, padded, scratch.keep);
     for (std::int64_t i = 0; i < count; ++i) {
-      const float delta = dot(out_gradient.data + (first + i) * out_gradient.stride, out.data + (first + i) * out.stride, shape.width);
-      turn_back(scores + i * padded, weights + i * padded, dropout.threshold > 0 ? scratch.keep.data() + i * padded : nullptr, padded, shape.scale,
-                log_sum[first + i], dropout.inverse(), delta);
+      const float delta = run_vectorised<Dot>(out_gradient.data + (first + i) * out_gradient.stride, out.data + (first + i) * out.stride, shape.width);
+      const std::uint8_t* const keep = dropout.threshold > 0 ? scratch.keep.data() + i * padded : nullptr;
+      run_vectorised<TurnBack>(scores + i * padded, weights + i * padded, keep, padded, shape.scale, log_sum[first + i], dropout.inverse(), delta);
     }
     add_turned(shape, weights, out_gradient, first, count, packed, gradients.v, gradients.stride);
     add_turned(shape, scores, q, first, count, packed, gradients.k, gradients.stride);

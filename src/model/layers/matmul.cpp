@@ -10,14 +10,10 @@ namespace tributary::ops {
 at::Tensor library::product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) { return bias.defined() ? at::addmm(bias, a, b) : at::mm(a, b); }
 
 at::Tensor pack_columns(const at::Tensor& b) {
-  const std::int64_t depth = b.size(0), columns = b.size(1), panels = (columns + panel_columns - 1) / panel_columns;
-  at::Tensor packed = at::empty({panels, depth, panel_columns}, b.options().requires_grad(false));
-  const std::int64_t full = columns / panel_columns;
-  if (full > 0) packed.narrow(0, 0, full).copy_(b.narrow(1, 0, full * panel_columns).reshape({depth, full, panel_columns}).transpose(0, 1));
-  if (full < panels) {
-    const at::Tensor last = packed.select(0, full).zero_();
-    last.narrow(1, 0, columns - full * panel_columns).copy_(b.narrow(1, full * panel_columns, columns - full * panel_columns));
-  }
+  const at::Tensor dense = b.stride(0) == 1 || b.stride(1) == 1 ? b : b.contiguous();
+  at::Tensor packed = at::empty({(b.size(1) + panel_columns - 1) / panel_columns, b.size(0), panel_columns}, b.options().requires_grad(false));
+  pack_panels({.depth = b.size(0), .columns = b.size(1), .b = dense.const_data_ptr<float>(), .b_row = dense.stride(0), .b_column = dense.stride(1)},
+              packed.data_ptr<float>());
   return packed;
 }
 

@@ -77,30 +77,19 @@ TRIBUTARY_INLINE void run_rows(std::int64_t rows, Tile tile) {
 }
 
 // A tile fills a processor's vector registers: 24 of 32 with 16 floats each, 12 of 16 with 8, 8 of 16 with 4.
-struct Kernel {
-  std::int64_t rows;
-  void (*run)(std::int64_t rows, const Tile& tile);
+constexpr std::int64_t tile_rows(int register_floats) { return register_floats == 16 ? most_rows : register_floats == 8 ? 6 : 2; }
+
+struct TileRows {
+  template <int RegisterFloats>
+  TRIBUTARY_INLINE static void run(std::int64_t rows, const Tile* tile) {
+    run_rows<tile_rows(RegisterFloats), RegisterFloats == 4 ? 4 : 2, RegisterFloats>(rows, *tile);
+  }
 };
 
-#if defined(__x86_64__)
-__attribute__((target("arch=x86-64-v4"))) void run_v4(std::int64_t rows, const Tile& tile) { run_rows<most_rows, 2, 16>(rows, tile); }
-__attribute__((target("arch=x86-64-v3"))) void run_v3(std::int64_t rows, const Tile& tile) { run_rows<6, 2, 8>(rows, tile); }
-#endif
-void run_plain(std::int64_t rows, const Tile& tile) { run_rows<2, 4, 4>(rows, tile); }
-
-Kernel choose_kernel() {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512cd")) {
-    return {most_rows, run_v4};
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) return {6, run_v3};
-#endif
-  return {2, run_plain};
-}
+void run_tile_rows(std::int64_t rows, const Tile& tile) { run_vectorised<TileRows>(rows, &tile); }
 
 // A panel at the right edge has fewer columns than the kernel writes: it works on a full-width copy.
-void run_edge(const Kernel& kernel, std::int64_t rows, std::int64_t columns, Tile tile) {
+void run_edge(std::int64_t rows, std::int64_t columns, Tile tile) {
   alignas(64) float start[most_rows * panel_columns] = {}, c[most_rows * panel_columns];
   float* const out = tile.c;
   const std::int64_t out_row = tile.c_row;
@@ -109,15 +98,16 @@ void run_edge(const Kernel& kernel, std::int64_t rows, std::int64_t columns, Til
   tile.start_row = panel_columns;
   tile.c = c;
   tile.c_row = panel_columns;
-  kernel.run(rows, tile);
+  run_tile_rows(rows, tile);
   for (std::int64_t r = 0; r < rows; ++r) std::copy_n(c + r * panel_columns, columns, out + r * out_row);
 }
 
-// Rows [from, until) of c by one panel of columns, over one block of k. `a` is row `from` at the block's first k.
+// One panel of columns over one block of k.
 struct Panel {
   const ProductView& v;
   std::int64_t column, k, depth;
-  void run(const Kernel& kernel, std::int64_t row, std::int64_t rows, const float* a, std::int64_t a_row, std::int64_t a_column) const {
+  // Rows of c; `a` is the first of them at the block's first k.
+  void run(std::int64_t row, std::int64_t rows, const float* a, std::int64_t a_row, std::int64_t a_column) const {
     const float* start = v.start == nullptr ? nullptr : v.start + row * v.start_row + column;
     std::int64_t start_row = v.start_row;
     float* c = v.c + row * v.c_row + column;
@@ -127,12 +117,13 @@ struct Panel {
     }
     const Tile tile{depth, a, a_row, a_column, v.packed + (column * v.k + k * panel_columns), start, start_row, c, v.c_row};
     const std::int64_t columns = std::min(panel_columns, v.n - column);
-    columns == panel_columns ? kernel.run(rows, tile) : run_edge(kernel, rows, columns, tile);
+    columns == panel_columns ? run_tile_rows(rows, tile) : run_edge(rows, columns, tile);
   }
 };
 
-// Rows that meet a panel while it stays in the first-level cache; they themselves, a block of k at a time, stay in the second (48 KiB).
-constexpr std::int64_t chunk_rows = 96;
+// Rows that meet a panel while it stays in the first-level cache, and the columns they meet before the next block of k: both they themselves (48 KiB a block)
+// and what they become (144 KiB) stay in the second.
+constexpr std::int64_t chunk_rows = 96, chunk_columns = 12 * panel_columns;
 
 struct RowBlocks {
   std::int64_t rows, count;
@@ -140,9 +131,13 @@ struct RowBlocks {
   [[nodiscard]] std::int64_t begin(std::int64_t block) const { return block * rows / count; }
 };
 
-// Row blocks [first, last) of c, over one block of k.
-void run_chunk(const Kernel& kernel, const ProductView& v, const RowBlocks& blocks, std::int64_t first, std::int64_t last, std::int64_t k, std::int64_t depth) {
-  const std::int64_t top = blocks.begin(first), rows = blocks.begin(last) - top;
+struct Chunk {
+  std::int64_t first, last;    // row blocks
+  std::int64_t column, until;  // columns
+};
+
+void run_chunk(const ProductView& v, const RowBlocks& blocks, const Chunk& chunk, std::int64_t k, std::int64_t depth) {
+  const std::int64_t top = blocks.begin(chunk.first), rows = blocks.begin(chunk.last) - top;
   const float* a = v.a + top * v.a_row + k * v.a_column;
   std::int64_t a_row = v.a_row, a_column = v.a_column;
   alignas(64) float turned[k_block * chunk_rows];
@@ -152,24 +147,51 @@ void run_chunk(const Kernel& kernel, const ProductView& v, const RowBlocks& bloc
     a_row = 1;
     a_column = rows;
   }
-  for (std::int64_t column = 0; column < v.n; column += panel_columns) {
+  for (std::int64_t column = chunk.column; column < chunk.until; column += panel_columns) {
     const Panel panel{v, column, k, depth};
-    for (std::int64_t block = first; block < last; ++block) {
+    for (std::int64_t block = chunk.first; block < chunk.last; ++block) {
       const std::int64_t row = blocks.begin(block);
-      panel.run(kernel, row, blocks.begin(block + 1) - row, a + (row - top) * a_row, a_row, a_column);
+      panel.run(row, blocks.begin(block + 1) - row, a + (row - top) * a_row, a_row, a_column);
+    }
+  }
+}
+
+// A transposed factor is read along its columns, a few lines of the panel at a time, so that these stay in the cache.
+void pack_transposed(const FactorView& v, std::int64_t column, std::int64_t columns, float* to) {
+  constexpr std::int64_t step = 16;
+  for (std::int64_t k = 0; k < v.depth; k += step) {
+    const std::int64_t here = std::min(step, v.depth - k);
+    for (std::int64_t c = 0; c < columns; ++c) {
+      const float* from = v.b + (column + c) * v.b_column + k;
+      for (std::int64_t i = 0; i < here; ++i) to[(k + i) * panel_columns + c] = from[i];
     }
   }
 }
 
 }  // namespace
 
+void pack_panels(const FactorView& v, float* packed) {
+  for (std::int64_t column = 0; column < v.columns; column += panel_columns) {
+    float* const to = packed + column * v.depth;
+    const std::int64_t columns = std::min(panel_columns, v.columns - column);
+    if (columns < panel_columns) std::fill_n(to, v.depth * panel_columns, 0.0F);
+    if (v.b_column == 1) {
+      for (std::int64_t k = 0; k < v.depth; ++k) std::copy_n(v.b + k * v.b_row + column, columns, to + k * panel_columns);
+    } else {
+      pack_transposed(v, column, columns, to);
+    }
+  }
+}
+
 void multiply_packed(const ProductView& v) {
-  static const Kernel kernel = choose_kernel();
-  const RowBlocks blocks{v.m, (v.m + kernel.rows - 1) / kernel.rows};
-  const std::int64_t chunk = chunk_rows / kernel.rows;
-  for (std::int64_t k = 0; k < std::max<std::int64_t>(v.k, 1); k += k_block) {
-    const std::int64_t depth = std::min(k_block, v.k - k);
-    for (std::int64_t block = 0; block < blocks.count; block += chunk) run_chunk(kernel, v, blocks, block, std::min(block + chunk, blocks.count), k, depth);
+  const std::int64_t most = tile_rows(register_floats());
+  const RowBlocks blocks{v.m, (v.m + most - 1) / most};
+  const std::int64_t step = chunk_rows / most;
+  for (std::int64_t block = 0; block < blocks.count; block += step) {
+    for (std::int64_t column = 0; column < v.n; column += chunk_columns) {
+      const Chunk chunk{block, std::min(block + step, blocks.count), column, std::min(column + chunk_columns, v.n)};
+      for (std::int64_t k = 0; k < std::max<std::int64_t>(v.k, 1); k += k_block) run_chunk(v, blocks, chunk, k, std::min(k_block, v.k - k));
+    }
   }
 }
 

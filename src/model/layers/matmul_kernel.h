@@ -7,6 +7,15 @@ namespace tributary::ops {
 
 inline constexpr std::int64_t panel_columns = 32;
 
+struct FactorView {
+  std::int64_t depth, columns;
+  const float* b;
+  std::int64_t b_row, b_column;  // strides; one of them is 1
+};
+
+// packed [panels, depth, 32]: columns beyond the last are zeros.
+void pack_panels(const FactorView& view, float* packed);
+
 struct ProductView {
   std::int64_t m, n, k;
   const float* a;
