@@ -6,6 +6,34 @@
 #include "base/error.h"
 
 namespace tributary {
+namespace {
+
+// The rows of a sparse gradient are distinct: each is added once, whatever the order.
+void add_rows(const at::Tensor& sum, const at::Tensor& gradient) {
+  sum.view(gradient.sizes()).index_add_(0, gradient._indices().select(0, 0), gradient._values());
+}
+
+// Becomes the gradient; an undefined one is zero. A row that was added up from +0 is never -0, so a sparse one gives the bits of its dense twin.
+void set_to(at::Tensor sum, const at::Tensor& gradient) {
+  if (gradient.defined() && !gradient.is_sparse()) {
+    sum.view(gradient.sizes()).copy_(gradient);
+  } else {
+    sum.zero_();
+    if (gradient.defined()) add_rows(sum, gradient);
+  }
+}
+
+void add_to_sum(at::Tensor sum, const at::Tensor& gradient) {
+  if (!gradient.defined()) {
+    sum.add_(0);  // turns -0 into 0, as the gradient of another grid's leaf would
+  } else if (gradient.is_sparse()) {
+    add_rows(sum, gradient);
+  } else {
+    sum.view(gradient.sizes()).add_(gradient);
+  }
+}
+
+}  // namespace
 
 GradientTree::GradientTree(const StageLayout& stage, SliceExchange& exchange, std::vector<Bucket> buckets, Reduction reduction, Trace* trace, int number)
     : stage_(stage), exchange_(exchange), buckets_(std::move(buckets)), reduction_(reduction), trace_(trace), number_(number) {}
@@ -33,16 +61,10 @@ void GradientTree::add_use(const ParameterUse& use, const at::Tensor& gradient) 
   const auto part = [&](std::size_t below) { return held_[held_.size() - 1 - below].narrow(0, use.gradient, count); };
   const at::Tensor sum = part(0);
   if (due_ == 0) {
-    if (gradient.defined())
-      sum.view(gradient.sizes()).copy_(gradient);
-    else
-      sum.zero_();
+    set_to(sum, gradient);
     return;
   }
-  if (gradient.defined())
-    sum.view(gradient.sizes()).add_(gradient);
-  else
-    sum.add_(0);  // turns -0 into 0, as the gradient of another grid's leaf would
+  add_to_sum(sum, gradient);
   for (std::size_t pair = 0; pair + 1 < static_cast<std::size_t>(due_); ++pair) part(pair + 1).add_(part(pair));
 }
 

@@ -10,7 +10,10 @@
 namespace tributary {
 namespace {
 
-bool finite(const at::Tensor& tensor) { return !tensor.defined() || !tensor.is_floating_point() || at::isfinite(tensor).all().item<bool>(); }
+bool finite(const at::Tensor& tensor) {
+  if (!tensor.defined() || !tensor.is_floating_point()) return true;
+  return at::isfinite(tensor.is_sparse() ? tensor._values() : tensor).all().item<bool>();
+}
 
 // The first finding of each leaf in this rank's order of computing: forward before backward, and each of them block by block.
 class Findings {

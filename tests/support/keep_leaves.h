@@ -20,8 +20,11 @@ class KeepLeaves final : public GradientSink {
       gradients.push_back(at::zeros({stage_.gradient}, at::TensorOptions().dtype(type_)));
     }
     const std::vector<ParameterUse>& uses = stage_.uses[block];
-    for (std::size_t p = 0; p < uses.size(); ++p)
-      if (uses[p].gradient >= 0 && given[p].defined()) gradients.back().narrow(0, uses[p].gradient, given[p].numel()).view(given[p].sizes()).copy_(given[p]);
+    for (std::size_t p = 0; p < uses.size(); ++p) {
+      if (uses[p].gradient < 0 || !given[p].defined()) continue;
+      const at::Tensor dense = given[p].is_sparse() ? given[p].to_dense() : given[p];
+      gradients.back().narrow(0, uses[p].gradient, dense.numel()).view(dense.sizes()).copy_(dense);
+    }
   }
   std::vector<std::int64_t> leaves;
   std::vector<at::Tensor> gradients;  // [StageLayout::gradient] each

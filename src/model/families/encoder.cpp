@@ -61,7 +61,7 @@ void add_embeddings(BlockList& list, const TextConfig& text, std::int64_t vocabu
            longest, text.positions);
     }
     const at::Tensor tokens = ops::moved_to(notes.window_ids, token_mask(in.host.notes).view({-1}).nonzero().squeeze(1));  // flat positions of real tokens
-    at::Tensor sum = at::embedding(in.parameters[word], notes.window_ids.reshape({-1}).index_select(0, tokens));
+    at::Tensor sum = ops::embedding(in.parameters[word], notes.window_ids.reshape({-1}).index_select(0, tokens));
     sum = sum + in.parameters[type].select(0, 0) + at::embedding(in.parameters[position], tokens.remainder(longest));
     return {mode.dropout(norm(sum, in), in, 0)};
   });

@@ -28,6 +28,10 @@ struct LstmWeights {
 // One unidirectional layer from a zero state: x [B, T, D] -> [B, T, h].
 [[nodiscard]] at::Tensor lstm(const at::Tensor& x, const LstmWeights& weights, WeightQueue* queue);
 
+// table [V, D], ids [N] -> [N, D]. float32 and float64 in host memory: the table's gradient is sparse (coalesced, one row an id in use), with the bits of the
+// dense one: a vocabulary is many times as long as a leaf, and whoever adds gradients up need not pass over the zeros.
+[[nodiscard]] at::Tensor embedding(const at::Tensor& table, const at::Tensor& ids);
+
 // Zeroes elements with probability p and scales the rest by 1 / (1 - p): those that keep_mask() names (keep_mask.h), in host memory element i by draw i.
 [[nodiscard]] at::Tensor dropout(const at::Tensor& x, double p, const Key& key, bool training);
 

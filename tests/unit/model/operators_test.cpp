@@ -126,6 +126,29 @@ struct Shape {
   std::int64_t records, length, width, taps, dilation, left, right;
 };
 
+TEST(Embedding, has_a_sparse_gradient_with_the_bits_of_the_dense_one) {
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    for (const std::vector<std::int64_t>& rows : std::vector<std::vector<std::int64_t>>{{3, 1, 3, 3, 9, 0, 1, 3}, {5}, {}}) {
+      const at::Tensor ids = at::tensor(rows, at::kLong);
+      const at::Tensor table = numbers({10, 4}, 1).to(type).set_requires_grad(true), upstream = numbers({ids.size(0), 4}, 2).to(type);
+      const at::Tensor ours = ops::embedding(table, ids), theirs = at::embedding(table, ids);
+      EXPECT_TRUE(ours.equal(theirs));
+      const at::Tensor gradient = torch::autograd::grad({ours}, {table}, {upstream}).front();
+      ASSERT_TRUE(gradient.is_sparse() && gradient.is_coalesced());
+      EXPECT_TRUE(gradient.to_dense().equal(torch::autograd::grad({theirs}, {table}, {upstream}).front()));
+    }
+  }
+}
+
+TEST(Embedding, is_the_librarys_where_nothing_is_recorded_and_in_half_precision) {
+  const at::Tensor ids = at::tensor({2, 0, 2}, at::kLong), table = numbers({3, 4}, 1).to(at::kFloat);
+  EXPECT_FALSE(ops::embedding(table, ids).requires_grad());
+  const at::Tensor half = table.to(at::kBFloat16).set_requires_grad(true);
+  const at::Tensor gradient = torch::autograd::grad({ops::embedding(half, ids).sum()}, {half}).front();
+  EXPECT_FALSE(gradient.is_sparse());
+  EXPECT_THROW((void)ops::embedding(table, ids.view({1, 3})), Error);
+}
+
 TEST(Conv1d, equals_the_reference_with_all_gradients_for_all_paddings) {
   for (const Shape& s : std::vector<Shape>{{2, 7, 3, 3, 1, 1, 1},
                                            {1, 1, 3, 3, 1, 1, 1},
