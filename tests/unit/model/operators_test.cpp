@@ -107,9 +107,13 @@ TEST(Product, equals_the_exact_one_for_all_shapes_and_strides_in_single_precisio
   EXPECT_EQ(compared, 120);
 }
 
-TEST(Product, gives_a_row_the_same_bits_whatever_rows_stand_beside_it) {
-  const at::Tensor a = numbers({29, 300}, 1, 1, at::kFloat), b = numbers({300, 70}, 2, 1, at::kFloat), all = ops::product(a, b);
-  for (std::int64_t row = 0; row < 29; ++row) EXPECT_TRUE(ops::product(a.narrow(0, row, 1), b).equal(all.narrow(0, row, 1))) << row;
+// More rows and columns than are worked on together.
+TEST(Product, gives_a_row_and_a_column_the_same_bits_whatever_stands_beside_them) {
+  const at::Tensor a = numbers({211, 300}, 1, 1, at::kFloat), b = numbers({300, 820}, 2, 1, at::kFloat), all = ops::product(a, b);
+  EXPECT_LE(difference(all, at::mm(a.to(at::kDouble), b.to(at::kDouble))), 2e-6);
+  EXPECT_TRUE(all.equal(ops::product(a.t().contiguous().t(), b)));
+  for (std::int64_t row = 0; row < 211; ++row) EXPECT_TRUE(ops::product(a.narrow(0, row, 1), b).equal(all.narrow(0, row, 1))) << row;
+  for (std::int64_t column = 0; column < 820; column += 41) EXPECT_TRUE(ops::product(a, b.narrow(1, column, 1)).equal(all.narrow(1, column, 1))) << column;
 }
 
 TEST(Linear, in_single_precision_is_as_near_to_the_exact_values_as_rounding_allows) {
