@@ -10,6 +10,7 @@ namespace {
 
 // The rows of a sparse gradient are distinct: each is added once, whatever the order.
 void add_rows(const at::Tensor& sum, const at::Tensor& gradient) {
+  check(gradient.is_coalesced(), "a sparse gradient has rows that are not added up: a table was looked up twice in one block");
   sum.view(gradient.sizes()).index_add_(0, gradient._indices().select(0, 0), gradient._values());
 }
 

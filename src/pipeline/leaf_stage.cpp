@@ -17,11 +17,7 @@ namespace {
 // Never in place: autograd may hand out the same tensor twice. Undefined is zero, and adding it would lose the sign of -0.
 void add_to(at::Tensor& sum, const at::Tensor& value) {
   if (!value.defined()) return;
-  if (!sum.defined()) {
-    sum = value;
-  } else {
-    sum = sum.is_sparse() ? at::add(value, sum) : at::add(sum, value);  // a dense one first, as the library wants it
-  }
+  sum = sum.defined() ? at::add(sum, value) : value;
 }
 
 }  // namespace
@@ -226,8 +222,6 @@ void LeafStage::collect_block(std::size_t block, GradientSink& sink) {
     check(owner != parameters.end(), "block '{}' queued the gradient of a tensor that is none of its parameters", stage_.model.blocks[block].name);
     if (owner->requires_grad()) add_to(sums[static_cast<std::size_t>(owner - parameters.begin())], product.value);
   }
-  for (at::Tensor& sum : sums)
-    if (sum.defined() && sum.is_sparse()) sum = sum.coalesce();  // a table looked up twice
   for (std::size_t p = 0; p < parameters.size(); ++p)
     check(!sums[p].defined() || sums[p].sizes() == parameters[p].sizes(), "the gradient of '{}' has another shape than the parameter",
           stage_.model.blocks[block].parameters[p]);
