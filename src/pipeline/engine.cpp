@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <list>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <utility>
 
 #include "base/error.h"
+#include "comm/progress_thread.h"
 #include "comm/transfer.h"
 #include "pipeline/host_copy.h"
 
@@ -49,6 +51,7 @@ class EngineRun {
       : engine_(engine), leaves_(leaves), sinks_(sinks), gradients_(gradients), own_(engine.place_.own()) {
     check(parameters.size() == own_.size() && (!gradients || sinks.size() == own_.size()), "{} arenas and {} sinks for {} stages", parameters.size(),
           sinks.size(), own_.size());
+    if (engine.place_.activations != nullptr) messages_.emplace();
     aliases_.reserve(own_.size());
     for (std::size_t i = 0; i < own_.size(); ++i) {
       const auto stage = static_cast<std::size_t>(own_[i]);
@@ -200,6 +203,7 @@ class EngineRun {
 
   void compute(const Action& action) {
     const TraceSpan span(trace(), kind_of(action), action.stage, action.leaf);
+    const ProgressThread::Computing computing(messages_ ? &*messages_ : nullptr);
     check(action.leaf >= 0 && action.leaf < static_cast<std::int64_t>(leaves_.size()), "the program names leaf {}, there are {}", action.leaf, leaves_.size());
     if (action.kind == ActionKind::forward)
       forward(action.stage, action.leaf);
@@ -273,6 +277,7 @@ class EngineRun {
   std::list<Sent> sent_;
   std::map<std::int64_t, LeafOutput> outputs_;
   std::size_t finished_ = 0;
+  std::optional<ProgressThread> messages_;  // where there are any
 };
 
 Engine::Engine(const BlockList& model, const ModelLayout& layout, StagePlace place, EngineOptions options)
