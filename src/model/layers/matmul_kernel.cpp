@@ -152,24 +152,40 @@ Ahead panel_after(const ProductView& v, const Chunk& chunk, std::int64_t column,
   return {v.packed + (chunk.column * v.k + (k + depth) * panel_columns), std::min(k_block, v.k - k - depth) * panel_columns};
 }
 
+// The chunk's rows of a over a block of k, beside each other in memory whatever their strides: few pages, and a transposed factor's columns become neighbours.
+struct CompactRows {
+  alignas(64) float values[k_block * chunk_rows];
+  std::int64_t row = 1, column = 1;  // strides
+  CompactRows(const float* a, std::int64_t a_row, std::int64_t a_column, std::int64_t rows, std::int64_t depth) {
+    if (a_column == 1) {
+      row = depth;
+      for (std::int64_t r = 0; r < rows; ++r) std::copy_n(a + r * a_row, depth, values + r * depth);
+    } else {
+      column = rows;
+      for (std::int64_t k = 0; k < depth; ++k) std::copy_n(a + k * a_column, rows, values + k * rows);
+    }
+  }
+};
+
+// Where a row block will write for the first time.
+void fetch_to_write(const ProductView& v, std::int64_t row, std::int64_t until, std::int64_t column) {
+  for (; row < until; ++row) {
+    __builtin_prefetch(v.c + row * v.c_row + column, 1, 2);
+    __builtin_prefetch(v.c + row * v.c_row + column + panel_columns / 2, 1, 2);
+  }
+}
+
 void run_chunk(const ProductView& v, const RowBlocks& blocks, const Chunk& chunk, std::int64_t k, std::int64_t depth) {
   const std::int64_t top = blocks.begin(chunk.first), rows = blocks.begin(chunk.last) - top;
-  const float* a = v.a + top * v.a_row + k * v.a_column;
-  std::int64_t a_row = v.a_row, a_column = v.a_column;
-  alignas(64) float turned[k_block * chunk_rows];
-  if (a_column != 1) {  // a transposed factor: its rows' neighbours in memory stand beside each other in the copy
-    for (std::int64_t i = 0; i < depth; ++i) std::copy_n(a + i * a_column, rows, turned + i * rows);
-    a = turned;
-    a_row = 1;
-    a_column = rows;
-  }
+  const CompactRows a(v.a + top * v.a_row + k * v.a_column, v.a_row, v.a_column, rows, depth);
   for (std::int64_t column = chunk.column; column < chunk.until; column += panel_columns) {
     const Panel panel{v, column, k, depth};
     const Ahead ahead = panel_after(v, chunk, column, k, depth);
     for (std::int64_t block = chunk.first; block < chunk.last; ++block) {
+      const std::int64_t row = blocks.begin(block), next = blocks.begin(block + 1);
       ahead.fetch(block - chunk.first, chunk.last - chunk.first);
-      const std::int64_t row = blocks.begin(block);
-      panel.run(row, blocks.begin(block + 1) - row, a + (row - top) * a_row, a_row, a_column);
+      if (k == 0 && block + 1 < chunk.last) fetch_to_write(v, next, blocks.begin(block + 2), column);
+      panel.run(row, next - row, a.values + (row - top) * a.row, a.row, a.column);
     }
   }
 }
