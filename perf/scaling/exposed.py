@@ -21,8 +21,9 @@ def exposed(way, local):
 def after_the_last(way, local):
     """[rounds] the share of a step that the rank without anybody to wait for spends behind its computing, beyond the same without messages."""
     tails = [[[a + b for a, b in zip(rank["reduce"], rank["update"])] for rank in ranks] for ranks in (way, local)]
-    last, alone = ([min(values) for values in zip(*ranks)] for ranks in tails)
-    return [(a - b) / total for a, b, total in zip(last, alone, slowest(way))]
+    with_messages, alone = ([list(values) for values in zip(*ranks)] for ranks in tails)
+    last = [values.index(min(values)) for values in with_messages]
+    return [(a[rank] - b[rank]) / total for rank, a, b, total in zip(last, with_messages, alone, slowest(way))]
 
 
 def main():

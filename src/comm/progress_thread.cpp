@@ -8,7 +8,7 @@
 namespace tributary {
 namespace {
 
-constexpr std::chrono::microseconds shortest{500}, longest{4000}, interval{200};
+constexpr std::chrono::microseconds shortest{500}, longest{4000}, interval{1000};
 constexpr int no_such_tag = 12;  // nobody sends to itself with it: looking for it drives all messages under way
 
 void look_after_messages() {
@@ -38,8 +38,11 @@ void ProgressThread::run() {
   auto patience = shortest;
   for (std::uint64_t turn = turn_; !stopped_within(patience); turn = turn_) {
     const bool computes = turn % 2 == 1 && turn_ == turn;
-    patience = computes ? shortest : std::min(2 * patience, longest);
-    while (turn % 2 == 1 && turn_ == turn && !stopped_within(interval)) look_after_messages();
+    patience = turn % 2 == 1 && !computes ? std::min(2 * patience, longest) : shortest;
+    if (!computes) continue;
+    do {
+      look_after_messages();
+    } while (!stopped_within(interval) && turn_ == turn);
   }
 }
 

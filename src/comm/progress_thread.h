@@ -10,11 +10,11 @@
 
 namespace tributary {
 
-// A thread that looks after MPI's messages while its owner computes and makes no call of MPI. Where neither side of a long message can read the other's memory
-// (containers with user namespaces, TCP), MPI moves it in pieces, each inside a call on both sides: a rank that computes for 100 ms would keep its neighbour
-// waiting as long for each of them. Short computations are left alone: the thread looks once one has lasted 0.5 ms, and every 0.2 ms from then on; where they
-// stay short, it wakes up less and less.
-// Needs MPI_THREAD_MULTIPLE; touches no communicator but MPI_COMM_SELF. What fails is told to whoever waits for the message.
+// A thread that looks after MPI's messages while its owner computes and makes hardly a call of MPI. Where neither side of a long message can read the other's
+// memory (containers with user namespaces, TCP), MPI moves it in pieces, each inside a call on both sides: a rank that computes for 100 ms would keep its
+// neighbour waiting as long for each of them. Short computations are left alone: the thread looks once one has lasted about 1 ms, and every millisecond from
+// then on; while they stay shorter it wakes up less and less, up to every 4 ms. Needs MPI_THREAD_MULTIPLE; touches no communicator but MPI_COMM_SELF. Errors of
+// its look are left to the wait for the message, which has them too.
 class ProgressThread {
  public:
   // Held while the owner computes.

@@ -51,7 +51,7 @@ class EngineRun {
       : engine_(engine), leaves_(leaves), sinks_(sinks), gradients_(gradients), own_(engine.place_.own()) {
     check(parameters.size() == own_.size() && (!gradients || sinks.size() == own_.size()), "{} arenas and {} sinks for {} stages", parameters.size(),
           sinks.size(), own_.size());
-    if (engine.place_.activations != nullptr) messages_.emplace();
+    if (own_.size() < engine.place_.rank_of_stage.size()) messages_.emplace();
     aliases_.reserve(own_.size());
     for (std::size_t i = 0; i < own_.size(); ++i) {
       const auto stage = static_cast<std::size_t>(own_[i]);
@@ -81,6 +81,7 @@ class EngineRun {
   }
 
   [[nodiscard]] bool has_messages() const { return !received_.empty() || !sent_.empty(); }  // that are not known to be done
+  void look_after_none() { messages_.reset(); }
 
  private:
   struct Sent {
@@ -277,7 +278,7 @@ class EngineRun {
   std::list<Sent> sent_;
   std::map<std::int64_t, LeafOutput> outputs_;
   std::size_t finished_ = 0;
-  std::optional<ProgressThread> messages_;  // where there are any
+  std::optional<ProgressThread> messages_;  // where stages are on other ranks
 };
 
 Engine::Engine(const BlockList& model, const ModelLayout& layout, StagePlace place, EngineOptions options)
@@ -312,6 +313,7 @@ std::vector<LeafOutput> complete(std::unique_ptr<EngineRun> run, const Program& 
   try {
     return (*run)(program);
   } catch (...) {
+    run->look_after_none();
     if (run->has_messages()) static_cast<void>(run.release());
     throw;
   }

@@ -1,5 +1,6 @@
 add_mpi_test(exact_training RANKS 1 2 3 4 TORCH LINK tributary_train)
 add_mpi_test(pipeline_training RANKS 1 2 3 4 TORCH LINK tributary_train)
+add_mpi_test(engine_messages RANKS 2 TORCH LINK tributary_pipeline)
 add_mpi_test(grid_table RANKS 1 2 3 4 TORCH LINK tributary_train)
 add_mpi_test(watchdog RANKS 1 3 LINK tributary_comm)
 add_script_test(train.equal_bits_on_1_to_4_ranks fault/train_exactness.py PROCESSORS 4)

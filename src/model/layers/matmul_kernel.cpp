@@ -136,8 +136,7 @@ struct Chunk {
   std::int64_t column, until;  // columns
 };
 
-// What a chunk multiplies next, brought nearer a share at a time while it still works on what stands before it: the panels of a model's weights come from
-// memory, and each is read by its first row block alone.
+// The next panel, fetched in shares while this one is multiplied: those of a model's weights come from memory, and the first row block would wait for it.
 struct Ahead {
   const float* from;
   std::int64_t floats;
@@ -171,7 +170,7 @@ struct CompactRows {
 void fetch_to_write(const ProductView& v, std::int64_t row, std::int64_t until, std::int64_t column) {
   for (; row < until; ++row) {
     __builtin_prefetch(v.c + row * v.c_row + column, 1, 2);
-    __builtin_prefetch(v.c + row * v.c_row + column + panel_columns / 2, 1, 2);
+    if (column + panel_columns / 2 < v.n) __builtin_prefetch(v.c + row * v.c_row + column + panel_columns / 2, 1, 2);
   }
 }
 
