@@ -32,12 +32,12 @@ def overhead(rounds, leaves):
 
 def bubble(rounds, part_ms, ranks, elements):
     print(f"\nBubble in % of the ranks' time, parts of {part_ms:g} ms, messages of {4 * elements} bytes\n")
-    print("| ranks | schedule | leaves | formula | with messages | measured | above | above, overhead and ends of sleeps counted |\n|---|---|---|---|---|---|---|---|")
+    print("| ranks | schedule | leaves | formula | measured | above the formula | with messages | above, overhead and ends of sleeps counted |\n|---|---|---|---|---|---|---|---|")
     for p in ranks:
         for r in lines(p, "perf_bubble", rounds, 4 * p, part_ms, elements):
             formula, messages = 100 * r["formula"], 100 * r["with_messages"]
             measured, strict = (100 * statistics.median(r[key]) for key in ("measured", "with_overhead"))
-            print(f"| {p} | {r['schedule']} | {r['leaves']} | {formula:.2f} | {messages:.2f} | {measured:.2f} | {measured - messages:+.2f} | {strict - messages:+.2f} |", flush=True)
+            print(f"| {p} | {r['schedule']} | {r['leaves']} | {formula:.2f} | {measured:.2f} | {measured - formula:+.2f} | {messages:.2f} | {strict - formula:+.2f} |", flush=True)
 
 
 def main():

@@ -5,7 +5,8 @@
 #include "comm/agree.h"
 #include "model/registry.h"
 #include "train/compute.h"
-#include "train/pipeline_plan.h"
+#include "train/evaluator.h"
+#include "train/plan_report.h"
 
 namespace tributary {
 namespace {
@@ -25,12 +26,18 @@ void run(const Session& session, const PlanArguments& options) {
   const Compute compute = prepare_compute(settings, ranks);
   agreed(session.world, [&] {
     if (session.world.rank() != 0) return;
+    require_training_records(data);
     const auto pipeline = static_cast<int>(settings.parallel.pipeline);
     const int alone = settings.parallel.data == "auto" ? pipeline : pipeline * std::stoi(settings.parallel.data);
     const GridShape grid = grid_shape(options.ranks > 0 ? options.ranks : alone, settings.parallel.data, pipeline);
     const BlockList model = build_model(settings.model, data.catalogue.schema, static_cast<std::int64_t>(data.catalogue.vocabulary.size()));
-    const std::int64_t leaves = std::max<std::int64_t>(1, settings.train.global_batch / settings.train.micro_batch / grid.data);
-    const PlanQuestion question{settings, model, measure_run(settings, compute, data), grid.data, leaves};
+    const Schema schema = schema_of_model(settings.model, data.catalogue.schema);
+    const BatchPlan batches(data.index, schema.tasks, plan_options(settings, model));
+    const std::vector<int> one_node(static_cast<std::size_t>(grid.data * grid.pipeline), 0);
+    ReducerChoice sums = choose_reducer(settings.parallel.reducer, compute.device.type(), grid, place_ranks(grid, one_node), one_node);
+    sums.why += " (were all ranks on one node)";
+    const PlanQuestion question{
+        settings, model, measure_run(settings, model, compute, data, Workload::training), grid.data, leaves_of_steps(batches, settings.train), sums};
     const StagePlan plan = plan_stages(question);
     const Timeline timeline = plan_timeline(question, plan.partition);
     fmt::print("{}", plan_report(question, plan, timeline));

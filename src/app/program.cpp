@@ -1,10 +1,17 @@
 #include "app/program.h"
 
+#include <unistd.h>
+
+#include <cmath>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <optional>
+#include <string_view>
 
 #include "base/error.h"
+#include "comm/watchdog.h"
 
 namespace tributary {
 namespace {
@@ -21,6 +28,32 @@ int leave(const Session& session, const std::string& message, int exit_code, boo
   return exit_code;
 }
 
+int run_session(int argc, char** argv, const std::function<int(int, char**, const Session&)>& command, const Stopwatch& started) {
+  const Communicator world = Communicator::world();
+  const Session session{world, Log(world.rank()), started};
+  try {
+    return command(argc, argv, session);
+  } catch (const Error& error) {
+    return leave(session, error.what(), error.exit_code(), error.shared());
+  } catch (const std::exception& error) {
+    return leave(session, error.what(), static_cast<int>(ErrorKind::internal), false);
+  }
+}
+
+// MPI ends on all ranks together, and a rank may stop after the watchdog's last look. By an alarm, which needs no thread.
+void finalise(std::optional<MpiRuntime>& runtime) {
+  if (const std::optional<double> limit_s = limit_of_former_watchdog()) {
+    std::signal(SIGALRM, [](int) {
+      constexpr std::string_view text = "tributary: MPI did not end within the watchdog's limit: a rank is stopped on its way out, or its node is lost\n";
+      [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+      std::_Exit(static_cast<int>(ErrorKind::watchdog));
+    });
+    ::alarm(static_cast<unsigned>(std::ceil(*limit_s)));
+  }
+  runtime.reset();
+  ::alarm(0);
+}
+
 }  // namespace
 
 int run_program(int argc, char** argv, const std::function<int(int, char**, const Session&)>& command) {
@@ -32,15 +65,9 @@ int run_program(int argc, char** argv, const std::function<int(int, char**, cons
     fmt::print(stderr, "tributary: {}\n", error.what());
     return error.exit_code();
   }
-  const Communicator world = Communicator::world();
-  const Session session{world, Log(world.rank()), started};
-  try {
-    return command(argc, argv, session);
-  } catch (const Error& error) {
-    return leave(session, error.what(), error.exit_code(), error.shared());
-  } catch (const std::exception& error) {
-    return leave(session, error.what(), static_cast<int>(ErrorKind::internal), false);
-  }
+  const int code = run_session(argc, argv, command, started);
+  finalise(runtime);
+  return code;
 }
 
 }  // namespace tributary

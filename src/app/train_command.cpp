@@ -6,6 +6,7 @@
 #include "app/commands.h"
 #include "app/environment.h"
 #include "base/error.h"
+#include "comm/watchdog.h"
 #include "train/trainer.h"
 
 namespace tributary {
@@ -23,9 +24,16 @@ std::string job_id() {
   return id ? *id : std::string();
 }
 
+// Until the settings say how long a rank may wait, the default holds.
+LoadedSettings load_watched(const Communicator& world, const TrainOptions& options) {
+  Watchdog watchdog(world, static_cast<double>(RunConfig().watchdog_s), {});
+  watchdog.progress("read the settings", 0);
+  return load_run_settings(world, options.path, options.overrides, options.resume);
+}
+
 void run(const Session& session, const TrainOptions& options) {
   const std::optional<TraceSteps> traced = options.trace ? std::optional(parse_trace_steps(*options.trace)) : std::nullopt;
-  const LoadedSettings loaded = load_run_settings(session.world, options.path, options.overrides, options.resume);
+  const LoadedSettings loaded = load_watched(session.world, options);
   const RunSummary summary = train(session.world, session.log, loaded, {options.resume}, {session.started, job_id(), ::isatty(STDERR_FILENO) == 1}, traced);
   if (summary.end == RunEnd::preempted) throw ExitCode{static_cast<int>(ErrorKind::preempted)};
   session.log.once("{} after step {}; best checkpoint: {}", summary.end == RunEnd::finished ? "finished" : "stopped early", summary.step, summary.best);

@@ -51,6 +51,20 @@ bool read(const toml::node& node, std::map<std::string, Value>& entries) {
   return true;
 }
 
+// A word in place of a list.
+template <class Value>
+bool read_word(const Field&, const toml::node&, Value&) {
+  return false;
+}
+template <class Item>
+bool read_word(const Field& field, const toml::node& node, std::vector<Item>& items) {
+  if (field.none.empty() || !node.is_string()) return false;
+  const std::string& word = node.as_string()->get();
+  if (word == field.none) return true;
+  if constexpr (std::is_same_v<Item, std::string>) items.push_back(word);
+  return !items.empty();
+}
+
 bool permitted(const Field& field, double value) { return std::isfinite(value) && value >= field.minimum && value <= field.maximum; }
 bool permitted(const Field&, bool) { return true; }
 bool permitted(const Field& field, std::int64_t value) { return permitted(field, static_cast<double>(value)); }
@@ -81,7 +95,7 @@ std::optional<std::string> assign(const Field& field, const toml::node& node) {
   return std::visit(
       [&](auto* target) -> std::optional<std::string> {
         std::remove_pointer_t<decltype(target)> value{};
-        if (!read(node, value) || !permitted(field, value)) return refuse(field, shown(node));
+        if ((!read_word(field, node, value) && !read(node, value)) || !permitted(field, value)) return refuse(field, shown(node));
         *target = std::move(value);
         return std::nullopt;
       },
@@ -101,8 +115,8 @@ std::optional<toml::table> as_value(const std::string& text) {
 // The text of an assignment into a field that may take bare words.
 std::optional<std::string> assign_text(const Field& field, const std::string& text) {
   const std::optional<toml::table> table = as_value(text);
-  const bool takes_text = std::holds_alternative<std::string*>(field.target);
-  if (takes_text && (!table || !table->get("value")->is_string())) return assign(field, toml::value<std::string>(text));
+  const bool takes_text = std::holds_alternative<std::string*>(field.target), bare_word = !table && !text.empty() && !field.none.empty();
+  if (bare_word || (takes_text && (!table || !table->get("value")->is_string()))) return assign(field, toml::value<std::string>(text));
   if (!table) return refuse(field, text.empty() ? "nothing" : text);
   return assign(field, *table->get("value"));
 }

@@ -41,7 +41,10 @@ OrderedJson field_schema(const Field& field) {
     OrderedJson operator()(const std::map<std::string, double>*) const { return map_of(number_schema("number", field)); }
     OrderedJson operator()(const std::map<std::string, std::string>*) const { return map_of(text_schema(field)); }
   };
-  return std::visit(Types{field}, field.target);
+  OrderedJson type = std::visit(Types{field}, field.target);
+  if (field.none.empty()) return type;
+  const bool texts = std::holds_alternative<std::vector<std::string>*>(field.target);
+  return {{"anyOf", {std::move(type), texts ? text_schema(field) : OrderedJson{{"const", field.none}}}}};
 }
 
 }  // namespace

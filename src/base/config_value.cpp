@@ -96,7 +96,9 @@ std::string expectation(const Field& field) {
     std::string operator()(const std::map<std::string, double>*) const { return "a table such as { name = 0.5 } of numbers" + limits(field); }
     std::string operator()(const std::map<std::string, std::string>*) const { return "a table such as { name = \"a\" } of texts"; }
   };
-  return std::visit(Words{field}, field.target);
+  const std::string words = std::visit(Words{field}, field.target);
+  if (field.none.empty()) return words;
+  return words + (std::holds_alternative<std::vector<std::string>*>(field.target) ? ", or one such text" : "") + fmt::format(", or {}", toml_text(field.none));
 }
 
 }  // namespace tributary

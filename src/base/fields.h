@@ -21,6 +21,7 @@ struct Field {
   std::vector<std::string> allowed = {};  // the only legal strings; empty: any
   double minimum = -std::numeric_limits<double>::infinity();
   double maximum = std::numeric_limits<double>::infinity();
+  std::string none = {};  // of a list: a word in its place for the empty one; a list of texts then takes any other word as its only item
 };
 
 // A table of the configuration file: [name].

@@ -1,5 +1,7 @@
 #include "base/version.h"
 
+#include "base/digest.h"
+
 namespace tributary {
 
 std::string program_version() { return TRIBUTARY_VERSION; }
@@ -10,6 +12,11 @@ std::string compiler_version() {
 #else
   return "g++ " __VERSION__;
 #endif
+}
+
+const std::string& program_digest() {
+  static const std::string digest = hex(digest_file("/proc/self/exe").root());
+  return digest;
 }
 
 }  // namespace tributary

@@ -74,7 +74,7 @@ struct Batch {
   MentionTensors mentions;
   at::Tensor image;                  // [B, channels, height, width] float in [0, 1]; undefined without images
   at::Tensor presence;               // [B, 4] bool: static, series, notes, image
-  std::vector<LabelTensors> labels;  // one a task; undefined tensors for relation tasks where entities are not read
+  std::vector<LabelTensors> labels;  // one a task; undefined tensors where labels are not read, for relation tasks also where entities are not read
   std::vector<PairTensors> pairs;    // one a task; undefined tensors there and for other kinds
   [[nodiscard]] std::int64_t rows() const { return static_cast<std::int64_t>(places.size()); }
 };

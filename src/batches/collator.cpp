@@ -36,6 +36,7 @@ FieldSelection both(FieldSelection fields, const FieldSelection& read) {
   fields.series = fields.series && read.series;
   fields.tokens = fields.tokens && read.tokens;
   fields.images = fields.images && read.images;
+  fields.labels = fields.labels && read.labels;
   fields.entities = fields.entities && read.entities;
   return fields;
 }
@@ -303,9 +304,9 @@ void Collator::collate_pairs(const std::vector<RowRef>& rows, std::size_t task, 
 
 void Collator::collate_task(const std::vector<RowRef>& rows, std::size_t task, const std::optional<TrainingDraws>& training, Batch& batch) const {
   const TaskKind kind = schema_.tasks[task].kind;
-  if (kind == TaskKind::relation && fields_.entities) return collate_pairs(rows, task, training, batch);
+  if (kind == TaskKind::relation && fields_.entities && fields_.labels) return collate_pairs(rows, task, training, batch);
   batch.pairs.emplace_back();
-  if (kind == TaskKind::relation) {
+  if (kind == TaskKind::relation || (is_stored(kind) && !fields_.labels)) {
     batch.labels.emplace_back();
   } else if (kind == TaskKind::masked_token) {
     const at::Tensor& token = batch.notes.masked_token;

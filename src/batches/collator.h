@@ -28,16 +28,17 @@ void check_settings(const DataConfig& config);
 // notes without tokens are skipped; an hour past the record's steps becomes its last valid hour (0 for a record of no hours).
 class Collator {
  public:
-  // `read`: the columns that the blocks hold. Series, static values and notes that are not read are filled as absent ones, images are left undefined;
-  // `presence` says in any case what the record has.
-  // `marking`: the windows are the marked pairs of its task, in their order, in place of those of the notes; the columns of text must be read.
+  // `read`: the columns that the blocks hold. Series, static values and notes that are not read are filled as absent ones, images and labels are left
+  // undefined; `presence` says in any case what the record has.
+  // `marking`: the windows are the marked pairs of its task, in their order, in place of those of the notes; the columns of text, concepts and labels must be
+  // read.
   // `schema`: that of the blocks, behind whose tasks may stand one of masked tokens, made by `masking`.
   // Throws: Error{configuration} naming the key; Error{data} when the normalisation does not fit the schema.
   Collator(Schema schema, const Normalisation& normalisation, const SpecialTokens& special, const DataConfig& config, const FieldSelection& read = {},
            std::optional<PairMarking> marking = {}, std::optional<MaskingRule> masking = {});
 
-  // `training`: what the draws of a training step are keyed by; without it, in evaluation, only masked tokens are drawn. Concepts and relations are labels:
-  // they are needed whatever is read or left out, mentions come with the tokens. Throws: Error{data} when a block's columns do not fit the schema (part, row).
+  // `training`: what the draws of a training step are keyed by; without it, in evaluation, only masked tokens are drawn. Concepts are needed whatever is left
+  // out, pairs come with concepts and labels, mentions with the tokens. Throws: Error{data} when a block's columns do not fit the schema (part, row).
   [[nodiscard]] Batch collate(const std::vector<RowRef>& rows, const std::optional<TrainingDraws>& training = {}) const;
 
  private:

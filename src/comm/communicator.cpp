@@ -69,8 +69,13 @@ MpiRuntime::MpiRuntime(int& argc, char**& argv) {
   throw_on(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread", 0);
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
-  if (provided < MPI_THREAD_MULTIPLE)
-    fail(ErrorKind::launch, "this MPI library offers thread level {}, MPI_THREAD_MULTIPLE ({}) is needed", provided, MPI_THREAD_MULTIPLE);
+  if (provided >= MPI_THREAD_MULTIPLE) return;
+  const std::string library = mpi_library_version();
+  MPI_Finalize();  // every rank of the job leaves here: the library is the same
+  fail(ErrorKind::launch,
+       "{} offers thread level {}, MPI_THREAD_MULTIPLE ({}) is needed; load or build an Open MPI of which `ompi_info | grep 'Thread support'` says "
+       "\"MPI_THREAD_MULTIPLE: yes\" (the default since 3.0), over a UCX built with --enable-mt if it uses one, and build this program with it",
+       library, provided, MPI_THREAD_MULTIPLE);
 }
 
 MpiRuntime::~MpiRuntime() { MPI_Finalize(); }

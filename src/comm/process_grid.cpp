@@ -58,7 +58,12 @@ std::vector<GridPlace> place_ranks(const GridShape& shape, std::span<const int> 
   }
   for (std::size_t i = 0; i < left_over.size(); i += static_cast<std::size_t>(shape.pipeline))
     pipelines.emplace_back(left_over.begin() + static_cast<std::ptrdiff_t>(i), left_over.begin() + static_cast<std::ptrdiff_t>(i) + shape.pipeline);
-  std::sort(pipelines.begin(), pipelines.end());
+  // Copies on one node are neighbours, however the launcher dealt the ranks: sums over them are made inside the node first.
+  const auto place = [&](const std::vector<int>& pipeline) {
+    const auto first = static_cast<std::size_t>(pipeline.front());
+    return std::pair(std::find(order.begin(), order.end(), node_of_rank[first]), first);
+  };
+  std::sort(pipelines.begin(), pipelines.end(), [&](const std::vector<int>& a, const std::vector<int>& b) { return place(a) < place(b); });
   std::vector<GridPlace> places(static_cast<std::size_t>(ranks));
   for (int d = 0; d < shape.data; ++d)
     for (int p = 0; p < shape.pipeline; ++p) places[static_cast<std::size_t>(pipelines[static_cast<std::size_t>(d)][static_cast<std::size_t>(p)])] = {d, p};

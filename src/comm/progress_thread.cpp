@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "comm/start_thread.h"
+
 namespace tributary {
 namespace {
 
@@ -18,7 +20,7 @@ void look_after_messages() {
 
 }  // namespace
 
-ProgressThread::ProgressThread() : thread_([this] { run(); }) {}
+ProgressThread::ProgressThread() : thread_(start_thread("the messages of a rank that computes", [this] { run(); })) {}
 
 ProgressThread::~ProgressThread() {
   {

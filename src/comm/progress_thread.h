@@ -32,7 +32,7 @@ class ProgressThread {
     ProgressThread* thread_;
   };
 
-  ProgressThread();
+  ProgressThread();   // throws: Error{launch} when the machine gives no thread
   ~ProgressThread();  // joins it
   ProgressThread(const ProgressThread&) = delete;
   ProgressThread& operator=(const ProgressThread&) = delete;
@@ -45,7 +45,7 @@ class ProgressThread {
   std::mutex mutex_;
   std::condition_variable stopping_;
   bool stop_ = false;
-  std::thread thread_;
+  std::jthread thread_;
 };
 
 }  // namespace tributary

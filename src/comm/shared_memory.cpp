@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -18,6 +19,7 @@ namespace tributary {
 namespace {
 
 constexpr const char* folder = "/dev/shm";  // where POSIX shared memory lives
+constexpr int nobodys_else = -1;            // in place of a file: memory of one rank alone
 
 double mib(std::size_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0); }
 
@@ -38,18 +40,22 @@ struct Descriptor {
 };
 
 std::byte* map(int fd, std::size_t bytes, std::string_view purpose) {
-  void* address = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
-  if (address == MAP_FAILED) fail(ErrorKind::launch, "{}: cannot map {:.1f} MiB of shared memory: {}", purpose, mib(bytes), std::strerror(errno));
+  const int kind = fd == nobodys_else ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+  void* address = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kind | MAP_POPULATE, fd, 0);
+  if (address == MAP_FAILED) fail(ErrorKind::launch, "{}: cannot map {:.1f} MiB of memory: {}", purpose, mib(bytes), std::strerror(errno));
   return static_cast<std::byte*>(address);
+}
+
+void require_free(std::size_t bytes, std::string_view purpose, std::string_view remedy) {
+  struct statvfs space {};
+  if (::statvfs(folder, &space) != 0) return;  // who makes the file says why
+  const std::size_t free = static_cast<std::size_t>(space.f_bavail) * space.f_frsize;
+  if (free < bytes) refuse(bytes, purpose, remedy, fmt::format("has {:.1f} MiB free", mib(free)));
 }
 
 // The node's first rank makes the file with all its pages: what does not fit is told here, not by a signal when it is used.
 std::byte* create(const std::string& name, std::size_t bytes, std::string_view purpose, std::string_view remedy) {
-  struct statvfs space {};
-  if (::statvfs(folder, &space) == 0) {
-    const std::size_t free = static_cast<std::size_t>(space.f_bavail) * space.f_frsize;
-    if (free < bytes) refuse(bytes, purpose, remedy, fmt::format("has {:.1f} MiB free", mib(free)));
-  }
+  require_free(bytes, purpose, remedy);
   const Descriptor file(::shm_open(name.c_str(), O_CREAT | O_EXCL | O_RDWR, S_IRUSR | S_IWUSR));
   if (file.value < 0) refuse(bytes, purpose, remedy, fmt::format("cannot be used: {}", std::strerror(errno)));
   if (const int code = ::posix_fallocate(file.value, 0, static_cast<off_t>(bytes)); code != 0) {
@@ -74,8 +80,20 @@ std::string fresh_name() {
 
 }  // namespace
 
+void require_shared_memory(const Communicator& world, const Communicator& node, std::size_t bytes, std::string_view purpose, std::string_view remedy) {
+  std::array<std::int64_t, 1> needed{static_cast<std::int64_t>(bytes)};
+  node.sum(needed);
+  agreed(world, [&] {
+    if (node.rank() == 0 && needed[0] > 0) require_free(static_cast<std::size_t>(needed[0]), purpose, remedy);
+  });
+}
+
 SharedMemory::SharedMemory(const Communicator& node, std::size_t bytes, std::string_view purpose, std::string_view remedy) : size_(bytes) {
   if (bytes == 0) return;
+  if (node.size() == 1) {
+    data_ = map(nobodys_else, bytes, purpose);
+    return;
+  }
   const std::string name = node.broadcast(fresh_name(), 0);
   agreed(node, [&] {
     if (node.rank() == 0) data_ = create(name, bytes, purpose, remedy);
@@ -106,7 +124,8 @@ SharedMemory& SharedMemory::operator=(SharedMemory&& other) noexcept {
 NodeSignals::NodeSignals(const Communicator& node)
     : rank_(node.rank()),
       ranks_(node.size()),
-      memory_(node, sizeof(Counters) * static_cast<std::size_t>(node.size()), "signals between the ranks of a node", "start fewer ranks a node") {
+      memory_(node, sizeof(Counters) * static_cast<std::size_t>(node.size()), "signals between the ranks of a node",
+              "take parallel.reducer = \"mpi\", which needs none") {
   static_assert(std::atomic<std::int64_t>::is_always_lock_free);
 }
 

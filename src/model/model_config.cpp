@@ -8,6 +8,33 @@
 
 namespace tributary {
 
+namespace {
+
+Section text_section(TextConfig& text) {
+  return {
+      "text",
+      {{"pretrained", &text.pretrained,
+        "folder of a published BERT encoder (config.json, model.safetensors), which then decides layers to layer_norm_epsilon below; empty: random weights"},
+       {"layers", &text.layers, "encoder layers", {}, 1, 128},
+       {"width", &text.width, "encoder width d, a multiple of heads", {}, 1, 65536},
+       {"heads", &text.heads, "encoder attention heads", {}, 1, 1024},
+       {"intermediate", &text.intermediate, "encoder feed-forward width", {}, 1, 262144},
+       {"positions", &text.positions, "learned positions; at least data.window_tokens", {}, 8, 65536},
+       {"type_vocabulary", &text.type_vocabulary, "token types (all tokens are of type 0)", {}, 1, 65536},
+       {"layer_norm_epsilon", &text.layer_norm_epsilon, "epsilon of the encoder's layer norms", {}, 1e-20, 1},
+       {"dropout", &text.dropout, "inside the encoder", {}, 0, 0.95},
+       {"freeze", &text.freeze,
+        "what of the encoder stays as it is, in evaluation mode: none, all, or a number such as \"4\" for the embeddings and the first 4 layers; frozen "
+        "embeddings are a frozen decoder of text_mlm, too"},
+       {"cache", &text.cache,
+        "folder in which a frozen encoder's embeddings of all notes, or of all marked pairs, are kept and from which they are read; empty: the encoder runs"},
+       {"sentence", &text.sentence, "sentence embedding from tokens (eq 5)", {"mean"}},
+       {"paragraph", &text.paragraph, "paragraph embedding from sentences", {"mean", "attention"}},
+       {"document", &text.document, "document embedding from paragraphs", {"mean", "attention"}}}};
+}
+
+}  // namespace
+
 std::vector<Section> sections_of(ModelSettings& s) {
   return {
       {"model",
@@ -20,25 +47,7 @@ std::vector<Section> sections_of(ModelSettings& s) {
          "the sequence of lm_hhda: hourly timeline of series, notes and static features; or tokens: those of the notes, with entities and relations",
          {"timeline", "tokens"}},
         {"dropout", &s.model.dropout, "after every LSTM layer and before the heads", {}, 0, 0.95}}},
-      {"text",
-       {{"pretrained", &s.text.pretrained,
-         "folder of a published BERT encoder (config.json, model.safetensors), which then decides layers to layer_norm_epsilon below; empty: random weights"},
-        {"layers", &s.text.layers, "encoder layers", {}, 1, 128},
-        {"width", &s.text.width, "encoder width d, a multiple of heads", {}, 1, 65536},
-        {"heads", &s.text.heads, "encoder attention heads", {}, 1, 1024},
-        {"intermediate", &s.text.intermediate, "encoder feed-forward width", {}, 1, 262144},
-        {"positions", &s.text.positions, "learned positions; at least data.window_tokens", {}, 8, 65536},
-        {"type_vocabulary", &s.text.type_vocabulary, "token types (all tokens are of type 0)", {}, 1, 65536},
-        {"layer_norm_epsilon", &s.text.layer_norm_epsilon, "epsilon of the encoder's layer norms", {}, 1e-20, 1},
-        {"dropout", &s.text.dropout, "inside the encoder", {}, 0, 0.95},
-        {"freeze", &s.text.freeze,
-         "what of the encoder stays as it is, in evaluation mode: none, all, or a number such as \"4\" for the embeddings and the first 4 layers; frozen "
-         "embeddings are a frozen decoder of text_mlm, too"},
-        {"cache", &s.text.cache,
-         "folder in which a frozen encoder's embeddings of all notes, or of all marked pairs, are kept and from which they are read; empty: the encoder runs"},
-        {"sentence", &s.text.sentence, "sentence embedding from tokens (eq 5)", {"mean"}},
-        {"paragraph", &s.text.paragraph, "paragraph embedding from sentences", {"mean", "attention"}},
-        {"document", &s.text.document, "document embedding from paragraphs", {"mean", "attention"}}}},
+      text_section(s.text),
       {"lstm",
        {{"layers", &s.lstm.layers, "hierarchical residual LSTM layers", {}, 1, 64},
         {"width", &s.lstm.width, "recurrent width h", {}, 1, 65536},

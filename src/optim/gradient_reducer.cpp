@@ -1,7 +1,10 @@
 #include "optim/gradient_reducer.h"
 
+#include <fmt/core.h>
+
 #include <utility>
 
+#include "comm/shared_memory.h"
 #include "optim/host_exchange.h"
 #include "optim/message_exchange.h"
 #include "optim/shared_parameters.h"
@@ -26,6 +29,7 @@ GradientReducer::GradientReducer(const Holding& holding, const ModelLayout& layo
       layout_(layout),
       reduction_(reduction),
       sharded_(sharded || holding.slices() == 1),
+      window_(choice.backend == "window"),
       trace_(trace),
       own_(holding.own()),
       norm_(norm_of(holding, layout)),
@@ -42,17 +46,33 @@ GradientReducer::GradientReducer(const Holding& holding, const ModelLayout& layo
     const std::vector<Bucket> buckets = make_buckets(stage, bucket_elements);
     slices_.push_back(parts.front());
     if (choice.backend == "nccl")
-      exchanges_.push_back(std::make_unique<MessageExchange>(holding.grid.data(), team_, std::move(parts), buckets, device, wire, begin));
+      exchanges_.push_back(std::make_unique<MessageExchange>(holding.grid.data(), team_, std::move(parts), buckets, device, wire, begin, trace, number));
     else
-      exchanges_.push_back(std::make_unique<HostExchange>(holding.grid.data(), team_, std::move(parts), buckets));
-    trees_.emplace_back(stage, *exchanges_.back(), buckets, reduction, trace, number);
-    if (!sharded_) sums_.push_back(exchanges_.back()->place_weights(at::zeros({stage.parameters.trainable}, at::TensorOptions(at::kFloat).device(device))));
+      exchanges_.push_back(std::make_unique<HostExchange>(holding.grid.data(), team_, std::move(parts), buckets, trace, number));
+    trees_.emplace_back(stage, *exchanges_.back(), buckets, reduction);
   }
 }
 
-std::vector<at::Tensor> GradientReducer::place_parameters(const std::vector<at::Tensor>& arenas) {
-  if (!sharded_) return arenas;
+// Of what place_parameters() makes on this node, by the rank that leads those which share it.
+std::size_t GradientReducer::shared_bytes(std::size_t partials) const {
+  if (!window_ || team_.local == 1 || team_.local_of(holding_.slice()) != 0) return 0;
+  std::int64_t elements = 0;
+  for (const int number : own_) {
+    const StageLayout& held = layout_.stages[static_cast<std::size_t>(number)];
+    elements += static_cast<std::int64_t>(partials) * team_.local * held.gradient + (sharded_ ? held.parameters.total : held.parameters.trainable);
+  }
+  return static_cast<std::size_t>(elements) * sizeof(float);
+}
+
+std::vector<at::Tensor> GradientReducer::place_parameters(const std::vector<at::Tensor>& arenas, std::size_t partials) {
+  require_shared_memory(holding_.grid.world(), holding_.grid.node(), shared_bytes(partials), fmt::format("weights and sums of gradients, {} a rank", partials),
+                        HostExchange::remedy);
+  for (const auto& exchange : exchanges_) exchange->reserve(partials);
   std::vector<at::Tensor> placed;
+  if (!sharded_) {
+    for (std::size_t i = 0; i < own_.size(); ++i) sums_.push_back(exchanges_[i]->place_weights(at::zeros({stage(i).trainable}, arenas[i].options())));
+    return arenas;
+  }
   for (std::size_t i = 0; i < own_.size(); ++i) placed.push_back(exchanges_[i]->place_weights(arenas[i]));
   return placed;
 }

@@ -32,8 +32,10 @@ class GradientReducer {
   GradientReducer(const Holding& holding, const ModelLayout& layout, Reduction reduction, const ReducerChoice& choice, at::Device device, bool sharded,
                   Trace* trace = nullptr);
 
-  // The arenas of the own stages, where update() can work on them: ranks of a node may see the same memory.
-  [[nodiscard]] std::vector<at::Tensor> place_parameters(const std::vector<at::Tensor>& arenas);
+  // The arenas of the own stages, where update() can work on them: ranks of a node may see the same memory. partials: the most SumPlan::buffers of any step to
+  // come; memory for them is taken here, so that no step fails for want of it (0: each takes what it is short of). Once, before the first step.
+  // Throws: Error{launch}, on all ranks together, when a node has too little shared memory for sums and weights of all its ranks.
+  [[nodiscard]] std::vector<at::Tensor> place_parameters(const std::vector<at::Tensor>& arenas, std::size_t partials = 0);
 
   // Begins a step: pipeline d owns leaves [bounds[d], bounds[d + 1]). Returns a sink for each own stage.
   [[nodiscard]] std::vector<GradientSink*> start(const std::vector<std::int64_t>& bounds);
@@ -53,12 +55,13 @@ class GradientReducer {
   [[nodiscard]] std::size_t stages() const { return own_.size(); }
 
  private:
+  [[nodiscard]] std::size_t shared_bytes(std::size_t partials) const;
   void gather(std::vector<at::Tensor>& slices);
 
   const Holding& holding_;
   const ModelLayout& layout_;
   Reduction reduction_;
-  bool sharded_;
+  bool sharded_, window_;  // partial sums and weights lie in memory that ranks of a node share
   Trace* trace_;
   std::vector<int> own_;
   NormPlan norm_;

@@ -36,8 +36,8 @@ void add_to_sum(at::Tensor sum, const at::Tensor& gradient) {
 
 }  // namespace
 
-GradientTree::GradientTree(const StageLayout& stage, SliceExchange& exchange, std::vector<Bucket> buckets, Reduction reduction, Trace* trace, int number)
-    : stage_(stage), exchange_(exchange), buckets_(std::move(buckets)), reduction_(reduction), trace_(trace), number_(number) {}
+GradientTree::GradientTree(const StageLayout& stage, SliceExchange& exchange, std::vector<Bucket> buckets, Reduction reduction)
+    : stage_(stage), exchange_(exchange), buckets_(std::move(buckets)), reduction_(reduction) {}
 
 void GradientTree::start(std::int64_t leaves, std::int64_t first, std::int64_t last) {
   counter_ = std::make_unique<TreeCounter>(leaves);
@@ -84,7 +84,6 @@ void GradientTree::add(std::int64_t leaf, std::size_t block, const std::vector<a
   }
   if (!last) return;
   while (ready_ < buckets_.size() && block <= buckets_[ready_].last_block) ++ready_;
-  const TraceSpan span(trace_, TraceKind::sum_buckets, number_);
   exchange_.ready(ready_);
 }
 

@@ -5,7 +5,6 @@
 #include <memory>
 #include <vector>
 
-#include "base/trace.h"
 #include "comm/communicator.h"
 #include "optim/slice_exchange.h"
 #include "optim/tree.h"
@@ -17,8 +16,8 @@ namespace tributary {
 // A leaf is added to its left neighbour at once where the tree allows it: no buffer of its own, no pass over memory more than needed.
 class GradientTree final : public GradientSink {
  public:
-  // Keeps references to both; buckets: as make_buckets(); trace: takes a span of each sum over ranks, null: none.
-  GradientTree(const StageLayout& stage, SliceExchange& exchange, std::vector<Bucket> buckets, Reduction reduction, Trace* trace = nullptr, int number = -1);
+  // Keeps references to both; buckets: as make_buckets().
+  GradientTree(const StageLayout& stage, SliceExchange& exchange, std::vector<Bucket> buckets, Reduction reduction);
 
   // Begins a step: this rank owns leaves [first, last) of `leaves`. The exchange has begun the same step.
   void start(std::int64_t leaves, std::int64_t first, std::int64_t last);
@@ -36,8 +35,6 @@ class GradientTree final : public GradientSink {
   SliceExchange& exchange_;
   std::vector<Bucket> buckets_;
   Reduction reduction_;
-  Trace* trace_;
-  int number_;  // of the stage
   std::unique_ptr<TreeCounter> counter_;
   std::vector<at::Tensor> held_;  // partial sums, left to right: number n is the exchange's partial(n)
   std::int64_t next_ = 0, last_ = 0;

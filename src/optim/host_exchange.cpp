@@ -9,7 +9,6 @@ namespace tributary {
 namespace {
 
 constexpr std::size_t ready_channel = NodeSignals::first_free;
-constexpr const char* remedy = "take parallel.reducer = \"mpi\", which needs none";
 
 void add(float* into, const float* from, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) into[i] += from[i];
@@ -25,14 +24,19 @@ void add_all(const std::vector<Addition>& additions, const std::vector<float*>& 
 
 }  // namespace
 
-HostExchange::HostExchange(const Communicator& all, const TeamShape& shape, std::vector<ArenaSlices> parts, const std::vector<Bucket>& buckets)
-    : rank_(all.rank()), team_(all, shape), signals_(team_.local), parts_(std::move(parts)) {
+HostExchange::HostExchange(const Communicator& all, const TeamShape& shape, std::vector<ArenaSlices> parts, const std::vector<Bucket>& buckets, Trace* trace,
+                           int number)
+    : rank_(all.rank()), team_(all, shape), signals_(team_.local), parts_(std::move(parts)), trace_(trace), number_(number) {
   for (const Bucket& bucket : buckets) {
     Work& work = work_.emplace_back();
     for (int node = 0; node < shape.nodes; ++node)
       work.of_node.push_back(pieces_of_rank(bucket, parts_, static_cast<std::size_t>(node * shape.local + shape.local_of(rank_))));
     for (const Range& range : bucket.ranges) elements_ += range.count;
   }
+}
+
+HostExchange::~HostExchange() {
+  if (!receives_.empty() || !sends_.empty()) static_cast<void>(memory_.release());  // to the end of the job
 }
 
 std::size_t HostExchange::own_elements() const {
@@ -42,7 +46,7 @@ std::size_t HostExchange::own_elements() const {
 }
 
 float* HostExchange::address(std::size_t partial, int local) const {
-  const Buffers& buffers = partials_[partial];
+  const Buffers& buffers = memory_->partials[partial];
   if (buffers.own.defined()) return buffers.own.data_ptr<float>();
   return reinterpret_cast<float*>(buffers.shared->bytes().data()) + local * elements_;
 }
@@ -52,18 +56,22 @@ float* HostExchange::value(std::size_t n) const {
   return address(sum.number, team_.shape.local_of(sum.rank));
 }
 
-void HostExchange::start(SumPlan plan) {
-  check(receives_.empty() && sends_.empty(), "a step begins before the one before it is finished");
-  plan_ = std::move(plan);
-  while (partials_.size() < plan_.buffers) {
+void HostExchange::reserve(std::size_t partials) {
+  while (memory_->partials.size() < partials) {
     Buffers buffers;
     if (team_.shape.local == 1)
       buffers.own = at::zeros({elements_}, at::kFloat);
     else
       buffers.shared.emplace(team_.local, static_cast<std::size_t>(team_.shape.local * elements_) * sizeof(float),
-                             fmt::format("partial sum {} of the gradients of {} ranks", partials_.size() + 1, team_.shape.local), remedy);
-    partials_.push_back(std::move(buffers));
+                             fmt::format("partial sum {} of the gradients of {} ranks", memory_->partials.size() + 1, team_.shape.local), remedy);
+    memory_->partials.push_back(std::move(buffers));
   }
+}
+
+void HostExchange::start(SumPlan plan) {
+  check(receives_.empty() && sends_.empty(), "a step begins before the one before it is finished");
+  plan_ = std::move(plan);
+  reserve(plan_.buffers);
   meet();
   ready_ = summed_ = 0;
   ++epoch_;
@@ -71,10 +79,13 @@ void HostExchange::start(SumPlan plan) {
 }
 
 at::Tensor HostExchange::partial(std::size_t n) {
-  check(n < partials_.size(), "partial sum {} of {}", n, partials_.size());
-  if (partials_[n].own.defined()) return partials_[n].own;
+  check(n < memory_->partials.size(), "partial sum {} of {}", n, memory_->partials.size());
+  if (memory_->partials[n].own.defined()) return memory_->partials[n].own;
   return at::from_blob(address(n, team_.local.rank()), {elements_}, at::kFloat);
 }
+
+// Of a rank that owns no elements of the stage nothing.
+float* HostExchange::received() const { return memory_->received.defined() ? memory_->received.data_ptr<float>() : nullptr; }
 
 // Receives stand from the start, in the order in which the others send: bucket by bucket, value by value, piece by piece.
 void HostExchange::post_receives() {
@@ -84,9 +95,10 @@ void HostExchange::post_receives() {
     if (node != own_node) values += static_cast<std::int64_t>(plan_.nodes[static_cast<std::size_t>(node)].left.size());
   const auto own = static_cast<std::int64_t>(own_elements());
   if (values * own == 0) return;
-  if (!received_.defined() || received_.numel() < values * own) received_ = at::empty({values * own}, at::kFloat);
+  at::Tensor& room = memory_->received;
+  if (!room.defined() || room.numel() < values * own) room = at::empty({values * own}, at::kFloat);
   for (const Work& work : work_) {
-    float* into = received_.data_ptr<float>();
+    float* into = room.data_ptr<float>();
     for (int node = 0; node < team_.shape.nodes; ++node) {
       if (node == own_node) continue;
       for (std::size_t v = 0; v < plan_.nodes[static_cast<std::size_t>(node)].left.size(); ++v, into += own)
@@ -100,11 +112,13 @@ void HostExchange::ready(std::size_t buckets) {
   check(buckets >= ready_ && buckets <= work_.size(), "{} buckets ready after {}, of {}", buckets, ready_, work_.size());
   ready_ = buckets;
   signals_.raise(ready_channel, epoch_ * static_cast<std::int64_t>(work_.size() + 1) + static_cast<std::int64_t>(ready_));
-  advance();
+  advance(trace_);
 }
 
-void HostExchange::advance() {
+void HostExchange::advance(Trace* trace) {
+  std::optional<TraceSpan> span;  // where there is something to add
   while (summed_ < ready_ && signals_.reached(ready_channel, epoch_ * static_cast<std::int64_t>(work_.size() + 1) + static_cast<std::int64_t>(summed_ + 1))) {
+    if (!span) span.emplace(trace, TraceKind::sum_buckets, number_);
     const Work& work = work_[summed_++];
     sum_in_node(work);
     send(work);
@@ -136,7 +150,7 @@ void HostExchange::sum_between_nodes() {
   const auto own = static_cast<std::int64_t>(own_elements());
   std::vector<float*> values;
   std::vector<bool> here;
-  float* from = received_.defined() ? received_.data_ptr<float>() : nullptr;
+  float* from = received();
   for (int node = 0; node < team_.shape.nodes; ++node)
     for (const std::size_t v : plan_.nodes[static_cast<std::size_t>(node)].left) {
       here.push_back(node == own_node);
@@ -153,8 +167,8 @@ void HostExchange::sum_between_nodes() {
 
 std::vector<at::Tensor> HostExchange::finish() {
   check(ready_ == work_.size(), "{} of {} buckets are ready", ready_, work_.size());
-  signals_.wait(ready_channel, epoch_ * static_cast<std::int64_t>(work_.size() + 1) + static_cast<std::int64_t>(work_.size()), [this] { advance(); });
-  advance();
+  signals_.wait(ready_channel, epoch_ * static_cast<std::int64_t>(work_.size() + 1) + static_cast<std::int64_t>(work_.size()), [this] { advance(nullptr); });
+  advance(nullptr);
   for (Transfer& transfer : receives_) transfer.wait();
   sum_between_nodes();
   for (Transfer& transfer : sends_) transfer.wait();
@@ -164,7 +178,7 @@ std::vector<at::Tensor> HostExchange::finish() {
   int first_node = 0;
   while (plan_.nodes[static_cast<std::size_t>(first_node)].left.empty()) ++first_node;
   const bool here = first_node == team_.shape.node_of(rank_);
-  float* sum = here ? value(plan_.nodes[static_cast<std::size_t>(first_node)].left.front()) : received_.data_ptr<float>();
+  float* sum = here ? value(plan_.nodes[static_cast<std::size_t>(first_node)].left.front()) : received();
   std::vector<at::Tensor> slices;
   std::int64_t place = 0;
   for (const ArenaSlices& part : parts_) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/trace.h"
 #include "comm/shared_memory.h"
 #include "comm/team.h"
 #include "comm/transfer.h"
@@ -16,9 +17,17 @@ namespace tributary {
 
 class HostExchange final : public SliceExchange {
  public:
-  // `all`: the ranks that hold the stage. parts: as slice_gradient(); buckets: as make_buckets(). Collective: all ranks of `all`.
-  HostExchange(const Communicator& all, const TeamShape& shape, std::vector<ArenaSlices> parts, const std::vector<Bucket>& buckets);
+  static constexpr const char* remedy = "take parallel.reducer = \"mpi\", which needs none";  // where shared memory is short
 
+  // `all`: the ranks that hold the stage. parts: as slice_gradient(); buckets: as make_buckets(). trace: takes a span of the sums beside backward, by the
+  // number of the stage; null: none. Collective: all ranks of `all`.
+  HostExchange(const Communicator& all, const TeamShape& shape, std::vector<ArenaSlices> parts, const std::vector<Bucket>& buckets, Trace* trace = nullptr,
+               int number = -1);
+  ~HostExchange() override;  // while an error is thrown: keeps what messages under way read and write
+  HostExchange(const HostExchange&) = delete;
+  HostExchange& operator=(const HostExchange&) = delete;
+
+  void reserve(std::size_t partials) override;
   void start(SumPlan plan) override;
   [[nodiscard]] at::Tensor partial(std::size_t n) override;
   void ready(std::size_t buckets) override;
@@ -33,13 +42,13 @@ class HostExchange final : public SliceExchange {
   };
   [[nodiscard]] float* address(std::size_t partial, int local) const;
   [[nodiscard]] float* value(std::size_t n) const;  // of this node's n-th value
+  [[nodiscard]] float* received() const;
   [[nodiscard]] std::size_t own_elements() const;
-  void advance();
+  void advance(Trace* trace);
   void post_receives();
   void sum_in_node(const Work& work) const;
   void send(const Work& work);
   void sum_between_nodes();
-  [[nodiscard]] std::vector<float*> left_values() const;
 
   int rank_;
   Team team_;
@@ -51,8 +60,13 @@ class HostExchange final : public SliceExchange {
     std::optional<SharedMemory> shared;
     at::Tensor own;  // where nobody shares
   };
-  std::vector<Buffers> partials_;
-  at::Tensor received_;  // [values left on other nodes, own slices]
+  struct Memory {
+    std::vector<Buffers> partials;
+    at::Tensor received;  // [values left on other nodes, own slices]; undefined as long as there are none
+  };
+  std::unique_ptr<Memory> memory_ = std::make_unique<Memory>();
+  Trace* trace_;
+  int number_;  // of the stage
   SumPlan plan_;
   std::size_t ready_ = 0, summed_ = 0;  // buckets
   std::int64_t epoch_ = 0;

@@ -15,7 +15,7 @@ void receive(MessageGroup& group, const at::Tensor& part, int from) { group.rece
 }  // namespace
 
 MessageExchange::MessageExchange(const Communicator& all, const TeamShape& shape, std::vector<ArenaSlices> parts, const std::vector<Bucket>& buckets,
-                                 at::Device device, DeviceWire wire, Begin begin)
+                                 at::Device device, DeviceWire wire, Begin begin, Trace* trace, int number)
     : all_(all),
       shape_(shape),
       rank_(all.rank()),
@@ -24,7 +24,9 @@ MessageExchange::MessageExchange(const Communicator& all, const TeamShape& shape
       parts_(std::move(parts)),
       device_(device),
       wire_(std::move(wire)),
-      begin_(begin) {
+      begin_(begin),
+      trace_(trace),
+      number_(number) {
   check(shape.nodes * shape.local == all.size() && wire_.wire->size() == all.size() && wire_.wire->rank() == rank_,
         "{} x {} ranks, a wire of {}, a group of {}", shape.nodes, shape.local, wire_.wire->size(), all.size());
   for (const Bucket& bucket : buckets) {
@@ -32,6 +34,12 @@ MessageExchange::MessageExchange(const Communicator& all, const TeamShape& shape
     for (std::size_t r = 0; r < static_cast<std::size_t>(all.size()); ++r) of_rank.push_back(pieces_of_rank(bucket, parts_, r));
     for (const Range& range : bucket.ranges) elements_ += range.count;
   }
+}
+
+MessageExchange::~MessageExchange() {
+  if (!under_way_) return;
+  for (at::Tensor& partial : partials_) static_cast<void>(partial.unsafeReleaseTensorImpl());  // to the end of the job
+  static_cast<void>(received_.unsafeReleaseTensorImpl());
 }
 
 std::int64_t MessageExchange::owned_before(int node) const {
@@ -54,11 +62,15 @@ at::Tensor MessageExchange::part_of(const Value& value, int node, const Range& r
   return value.memory.narrow(0, place, range.count);
 }
 
+void MessageExchange::reserve(std::size_t partials) {
+  const at::TensorOptions options = at::TensorOptions(at::kFloat).device(device_);
+  while (partials_.size() < partials) partials_.push_back(at::zeros({elements_}, options));
+}
+
 void MessageExchange::start(SumPlan plan) {
   check(queued_ == ready_, "a step begins before the one before it is finished");
   plan_ = std::move(plan);
-  const at::TensorOptions options = at::TensorOptions(at::kFloat).device(device_);
-  while (partials_.size() < plan_.buffers) partials_.push_back(at::zeros({elements_}, options));
+  reserve(plan_.buffers);
   place_values();
   ready_ = queued_ = 0;
 }
@@ -91,12 +103,14 @@ at::Tensor MessageExchange::partial(std::size_t n) {
 void MessageExchange::ready(std::size_t buckets) {
   check(buckets >= ready_ && buckets <= pieces_.size(), "{} buckets ready after {}, of {}", buckets, ready_, pieces_.size());
   ready_ = buckets;
-  if (begin_ == Begin::with_finish) return;
+  if (begin_ == Begin::with_finish || queued_ == ready_) return;
+  const TraceSpan span(trace_, TraceKind::sum_buckets, number_);
   while (queued_ < ready_) queue_bucket(queued_++);
 }
 
 void MessageExchange::queue_bucket(std::size_t bucket) {
   Wire& wire = *wire_.wire;
+  under_way_ = true;
   wire.after_compute();
   wire.exchange(inside_node(bucket));
   if (!plan_.nodes[static_cast<std::size_t>(node_)].additions.empty()) wire.then([this, bucket] { add_inside_node(bucket); });
@@ -155,6 +169,7 @@ std::vector<at::Tensor> MessageExchange::finish() {
   check(ready_ == pieces_.size(), "{} of {} buckets are ready", ready_, pieces_.size());
   while (queued_ < ready_) queue_bucket(queued_++);
   wire_.wire->wait();
+  under_way_ = false;
   std::vector<at::Tensor> slices;
   std::int64_t place = 0;
   for (const ArenaSlices& part : parts_) {

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "base/trace.h"
 #include "comm/team.h"
 #include "optim/slice_exchange.h"
 #include "optim/wire_choice.h"
@@ -16,11 +17,20 @@ class MessageExchange final : public SliceExchange {
     with_ready,  // a bucket's messages begin when it is ready, beside backward: the only exchange of its wire, or all ranks' buckets are ready in one order
     with_finish  // all messages begin in finish(): exchanges may share a wire
   };
+  // Why not always with_ready: NCCL wants its calls in one order on all ranks, and the stages of a rank become ready in an order that depends on how many
+  // leaves its pipeline has. A wire for each stage is no way out, for kernels of two communicators wait for each other where ranks start them in different
+  // orders.
 
-  // `all`: the ranks that hold the stage, which the wire connects. parts: as slice_gradient(); buckets: as make_buckets(). Keeps a reference to `all`.
+  // `all`: the ranks that hold the stage, which the wire connects. parts: as slice_gradient(); buckets: as make_buckets(). Keeps a reference to `all`. trace:
+  // takes a span of the sums that begin beside backward, by the number of the stage; null: none.
   MessageExchange(const Communicator& all, const TeamShape& shape, std::vector<ArenaSlices> parts, const std::vector<Bucket>& buckets, at::Device device,
-                  DeviceWire wire, Begin begin);
+                  DeviceWire wire, Begin begin, Trace* trace = nullptr, int number = -1);
 
+  ~MessageExchange() override;  // while an error is thrown: keeps what messages under way read and write
+  MessageExchange(const MessageExchange&) = delete;
+  MessageExchange& operator=(const MessageExchange&) = delete;
+
+  void reserve(std::size_t partials) override;
   void start(SumPlan plan) override;
   [[nodiscard]] at::Tensor partial(std::size_t n) override;
   void ready(std::size_t buckets) override;
@@ -60,12 +70,15 @@ class MessageExchange final : public SliceExchange {
   at::Device device_;
   DeviceWire wire_;
   Begin begin_;
+  Trace* trace_;
+  int number_;  // of the stage
   SumPlan plan_;
   std::vector<at::Tensor> partials_;
   at::Tensor received_;                 // of others
   std::vector<Value> in_node_;          // as SumPlan::Node::values of this node
   std::vector<Value> of_nodes_;         // as SumPlan::additions counts
   std::size_t ready_ = 0, queued_ = 0;  // buckets
+  bool under_way_ = false;              // something queued that is not known to be done
 };
 
 }  // namespace tributary

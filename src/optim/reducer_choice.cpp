@@ -50,7 +50,7 @@ ReducerChoice choose_reducer(const std::string& asked, at::DeviceType device, co
   if (shape.data == 1) return {"mpi", apart, "one copy of the model: gradients are not summed over ranks"};
   return {"mpi", apart,
           teams.size() == pipeline ? "gradients are summed by mpi: no two data-parallel ranks share a node"
-                                   : "gradients are summed by mpi: nodes have unequal numbers of data-parallel ranks"};
+                                   : "gradients are summed by mpi: nodes have unequal numbers of data-parallel ranks (Slurm: --ntasks-per-node)"};
 }
 
 }  // namespace tributary

@@ -10,7 +10,7 @@
 
 namespace tributary {
 
-// parts: of each own stage what GradientTree::reduce() gave. Adds the later uses to the first ones, in order of their blocks.
+// parts: of each own stage what SliceExchange::finish() gave. Adds the later uses to the first ones, in order of their blocks.
 // Collective: all ranks of the pipeline.
 void add_later_uses(const Holding& holding, const ModelLayout& layout, const std::vector<std::vector<at::Tensor>>& parts);
 

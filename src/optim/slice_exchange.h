@@ -1,5 +1,5 @@
 // Between the ranks that hold the same stage: their partial sums become slices of the sum (a reduce-scatter), updated slices become whole weights (an
-// all-gather). One small interface; each backend meets tests/mpi/slice_exchange.cpp.
+// all-gather). One small interface; what every backend must do is told by tests/support/slice_exchange_conformance.h.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -16,11 +16,14 @@ class SliceExchange {
  public:
   virtual ~SliceExchange() = default;
 
+  // Memory for so many partial sums, which a step would take where it is short of them. Collective: all ranks of the exchange. Throws: Error{launch}.
+  virtual void reserve(std::size_t partials) = 0;
+
   // Begins a step; what finish() gave before is no longer valid. Collective: all ranks of the exchange. Blocks: until all of the node are here.
   // Throws: Error{launch} when there is no memory for the plan's partial sums.
   virtual void start(SumPlan plan) = 0;
 
-  // This rank's n-th partial sum of the step, [elements of the stage's buffer]; holds what was there before, 0 where nothing was ever written.
+  // This rank's n-th partial sum, [elements of the stage's buffer]; holds what was there before, 0 where nothing was ever written.
   [[nodiscard]] virtual at::Tensor partial(std::size_t n) = 0;
 
   // The first `buckets` buckets of all partial sums of this rank are final. What can be done without waiting is done.

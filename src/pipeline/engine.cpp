@@ -131,7 +131,14 @@ class EngineRun {
   [[nodiscard]] bool differentiable(std::size_t name, const TensorShape& told) const {
     return gradients_ && told.differentiable && engine_.wiring_.reached[name];
   }
-  [[nodiscard]] at::Tensor room(const TensorShape& told) const { return host_room(told.sizes, told.scalar_type(type_), device_); }
+
+  // The other side reckons with what is told, and would take a shorter message for it.
+  [[nodiscard]] const at::Tensor& as_told(std::size_t name, std::int64_t n, const at::Tensor& value) const {
+    const at::ScalarType expected = shape(name, n).scalar_type(type_);
+    check(value.scalar_type() == expected, "block '{}' gives '{}' as {}, and tells {}", engine_.model_.blocks[engine_.wiring_.givers[name]].name,
+          engine_.wiring_.names[name], c10::toString(value.scalar_type()), c10::toString(expected));
+    return value;
+  }
 
   void perform(const Op& op) {
     switch (op.kind) {
@@ -163,7 +170,7 @@ class EngineRun {
     for (const std::size_t name : names_in(message)) {
       const TensorShape told = shape(name, message.leaf);
       if (message.traffic == Traffic::gradient && !told.differentiable) continue;
-      at::Tensor value = room(told);
+      at::Tensor value = engine_.messages_.take(told.sizes, told.scalar_type(type_), device_);
       Transfer transfer = Transfer::receive(channel(message.traffic), bytes_of(value), peer);
       waiting.push_back({name, std::move(value), std::move(transfer)});
     }
@@ -172,10 +179,10 @@ class EngineRun {
   void wait_receive(const Message& message) {
     const TraceSpan span(trace(), message.traffic == Traffic::forward ? TraceKind::receive_activation : TraceKind::receive_gradient, message.to_stage,
                          message.leaf);
-    auto waiting = received_.extract(letter(message));
-    check(!waiting.empty(), "the program waits for what it did not ask for: leaf {} from stage {}", message.leaf, message.from_stage);
+    const auto waiting = received_.find(letter(message));  // stays there until all of it has come: a wait that fails leaves messages under way
+    check(waiting != received_.end(), "the program waits for what it did not ask for: leaf {} from stage {}", message.leaf, message.from_stage);
     LeafStage& stage = live(message.to_stage, message.leaf);
-    for (Received& one : waiting.mapped()) {
+    for (Received& one : waiting->second) {
       one.transfer.wait();
       one.value = one.value.to(device_);
       if (message.traffic == Traffic::forward)
@@ -183,6 +190,7 @@ class EngineRun {
       else
         stage.put_gradient(one.name, std::move(one.value));
     }
+    received_.erase(waiting);
   }
 
   void send(const Message& message, int peer) {
@@ -226,7 +234,7 @@ class EngineRun {
       for (const std::size_t name : crossing(stage + 1)) live(stage + 1, n).put(name, run.get(name));
     } else {
       std::vector<at::Tensor>& values = leaving_[{Traffic::forward, stage, n}];
-      for (const std::size_t name : crossing(stage + 1)) values.push_back(host_copy(run.get(name).value));
+      for (const std::size_t name : crossing(stage + 1)) values.push_back(host_copy(as_told(name, n, run.get(name).value)));
     }
     run.release_values();
     if (!gradients_) live_.erase({stage, n});

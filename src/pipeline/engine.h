@@ -11,6 +11,7 @@
 #include "base/trace.h"
 #include "comm/communicator.h"
 #include "model/block.h"
+#include "pipeline/buffer_pool.h"
 #include "pipeline/gradient_sink.h"
 #include "pipeline/leaf_stage.h"
 #include "pipeline/stage_layout.h"
@@ -74,6 +75,7 @@ class Engine {
   StagePlace place_;
   EngineOptions options_;
   Wiring wiring_;
+  BufferPool messages_;
   std::vector<std::vector<std::size_t>> crossing_, returning_;  // [stages] what travels into each, and what a gradient comes back for
 };
 

@@ -1,4 +1,4 @@
-// Proves that a step's schedules and programs are right: one checker for every kind, for the tests and for `plan`. Each function returns what is wrong first,
+// Proves that a step's schedules and programs are right: one checker for every kind. Each function returns what is wrong first,
 // or "".
 #pragma once
 

@@ -14,8 +14,6 @@ namespace {
 
 using Numbers = std::map<std::string, std::size_t>;  // names of tensors
 
-bool contains(const std::vector<std::string>& names, const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); }
-
 std::vector<GraphTensor> given_tensors(const ModelGraph& graph, Numbers& numbers) {
   std::vector<GraphTensor> tensors;
   for (std::size_t b = 0; b < graph.blocks.size(); ++b) {
@@ -30,8 +28,6 @@ std::vector<GraphTensor> given_tensors(const ModelGraph& graph, Numbers& numbers
       check(numbers.emplace(name, tensors.size()).second, "block '{}' gives '{}', which is given already", block.name, name);
       tensors.push_back({name, b, place, b, b});
     }
-    for (const std::string& name : block.detached)
-      check(contains(block.gives, name), "block '{}' has '{}' among its detached tensors and does not give it", block.name, name);
   }
   return tensors;
 }
@@ -43,7 +39,7 @@ std::vector<bool> reached_tensors(const ModelGraph& graph, const Numbers& number
   for (const GraphBlock& block : graph.blocks) {
     const bool trained = std::any_of(block.parameters.begin(), block.parameters.end(), [&](const std::string& name) { return !frozen.contains(name); });
     const bool learns = trained || std::any_of(block.takes.begin(), block.takes.end(), [&](const std::string& name) { return reached[numbers.at(name)]; });
-    for (const std::string& name : block.gives) reached[numbers.at(name)] = learns && !contains(block.detached, name);
+    for (const std::string& name : block.gives) reached[numbers.at(name)] = learns;
   }
   return reached;
 }
@@ -54,9 +50,8 @@ void find_learning(const ModelGraph& graph, const Numbers& numbers, std::vector<
   std::vector<bool> to_loss(tensors.size(), false);
   for (std::size_t b = graph.blocks.size(); b-- > 0;) {
     const GraphBlock& block = graph.blocks[b];
-    const bool learns = std::any_of(block.gives.begin(), block.gives.end(), [&](const std::string& name) {
-      return !contains(block.detached, name) && (name == graph.loss || to_loss[numbers.at(name)]);
-    });
+    const bool learns =
+        std::any_of(block.gives.begin(), block.gives.end(), [&](const std::string& name) { return name == graph.loss || to_loss[numbers.at(name)]; });
     if (!learns) continue;
     for (const std::string& name : block.takes) {
       const std::size_t number = numbers.at(name);
@@ -64,31 +59,6 @@ void find_learning(const ModelGraph& graph, const Numbers& numbers, std::vector<
       if (reached[number]) tensors[number].last_learning = std::max(tensors[number].last_learning, b);
     }
   }
-}
-
-int stage_of(const Cut& cut, std::size_t block) { return static_cast<int>(std::upper_bound(cut.begin(), cut.end(), block) - cut.begin()) - 1; }
-
-std::vector<SharedParameter> shared_parameters(const ModelGraph& graph, const Cut& cut) {
-  std::vector<SharedParameter> all;
-  std::vector<int> uses;
-  Numbers numbers;
-  for (std::size_t b = 0; b < graph.blocks.size(); ++b) {
-    const int stage = stage_of(cut, b);
-    for (const std::string& name : graph.blocks[b].parameters) {
-      const auto [found, fresh] = numbers.emplace(name, all.size());
-      if (fresh) {
-        all.push_back({name, {}});
-        uses.push_back(0);
-      }
-      ++uses[found->second];
-      std::vector<int>& stages = all[found->second].stages;
-      if (stages.empty() || stages.back() != stage) stages.push_back(stage);
-    }
-  }
-  std::vector<SharedParameter> shared;
-  for (std::size_t p = 0; p < all.size(); ++p)
-    if (uses[p] > 1) shared.push_back(std::move(all[p]));
-  return shared;
 }
 
 }  // namespace
@@ -144,23 +114,6 @@ std::vector<std::int64_t> counts_of_cut(const Cut& cut, std::size_t blocks) {
   std::vector<std::int64_t> counts;
   for (std::size_t s = 0; s < cut.size(); ++s) counts.push_back(static_cast<std::int64_t>((s + 1 < cut.size() ? cut[s + 1] : blocks) - cut[s]));
   return counts;
-}
-
-CutGraph cut_graph(const ModelGraph& graph, const Cut& cut) {
-  check_cut(cut, graph.blocks.size());
-  const std::vector<GraphTensor> tensors = tensors_of(graph);
-  CutGraph result;
-  for (std::size_t s = 0; s < cut.size(); ++s) {
-    const bool final = s + 1 == cut.size();
-    StageGraph stage{cut[s], final ? graph.blocks.size() : cut[s + 1], {}, {}};
-    for (const GraphTensor& tensor : tensors) {
-      if (!final && tensor.crosses(stage.last)) stage.leaving.push_back({tensor.name, tensor.gradient_crosses(stage.last)});
-      if (tensor.giver >= stage.first && tensor.giver < stage.last && contains(graph.outputs, tensor.name)) stage.outputs.push_back(tensor.name);
-    }
-    result.stages.push_back(std::move(stage));
-  }
-  result.shared = shared_parameters(graph, cut);
-  return result;
 }
 
 }  // namespace tributary

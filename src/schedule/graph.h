@@ -14,7 +14,6 @@ struct GraphBlock {
   std::vector<std::string> takes;       // named tensors of earlier blocks
   std::vector<std::string> gives;       // named tensors, none of which another block gives
   std::vector<std::string> parameters;  // a shared parameter stands in every block that uses it
-  std::vector<std::string> detached;    // those of `gives` for which no gradient ever comes back
 };
 
 struct ModelGraph {
@@ -52,30 +51,5 @@ void check_stages(std::size_t stages, std::size_t blocks);
 // changed. Throws: Error{configuration} for another number of stages, a stage without blocks, another sum.
 [[nodiscard]] Cut cut_of_counts(std::span<const std::int64_t> counts, std::size_t blocks, std::size_t stages);
 [[nodiscard]] std::vector<std::int64_t> counts_of_cut(const Cut& cut, std::size_t blocks);
-
-struct Crossing {
-  std::string name;
-  bool gradient = false;  // one comes back for it
-  bool operator==(const Crossing&) const = default;
-};
-
-struct StageGraph {
-  std::size_t first = 0, last = 0;   // blocks [first, last)
-  std::vector<Crossing> leaving;     // to the next stage, in the order of giving; what a later stage needs travels along through all between
-  std::vector<std::string> outputs;  // of the model, that arise here
-};
-
-struct SharedParameter {
-  std::string name;
-  std::vector<int> stages;  // that use it, ascending; more than one block does, perhaps of one stage
-};
-
-struct CutGraph {
-  std::vector<StageGraph> stages;
-  std::vector<SharedParameter> shared;  // in the order of their first uses
-};
-
-// Throws: as tensors_of() and check_cut().
-[[nodiscard]] CutGraph cut_graph(const ModelGraph& graph, const Cut& cut);
 
 }  // namespace tributary

@@ -12,8 +12,8 @@ namespace tributary {
 namespace {
 
 constexpr const char* memory_knobs =
-    "raise parallel.memory_limit, or lower the need: more ranks in parallel.pipeline, a smaller train.micro_batch, recompute, more data ranks for the "
-    "optimizer state";
+    "raise parallel.memory_limit, or lower the need: more ranks in parallel.pipeline, a smaller train.micro_batch, more blocks in parallel.recompute, more "
+    "copies in parallel.data, which share the optimizer state";
 
 double gib(std::int64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0 * 1024.0); }
 
@@ -67,6 +67,8 @@ MemoryNeed& MemoryNeed::operator+=(const MemoryNeed& other) {
   partial_sums += other.partial_sums;
   optimizer += other.optimizer;
   activations += other.activations;
+  rounded += other.rounded;
+  received += other.received;
   return *this;
 }
 
@@ -98,10 +100,10 @@ void check_memory(const PartitionProblem& problem, const Partition& partition) {
     const MemoryNeed& need = partition.ranks[rank];
     if (need.total() <= problem.memory_limit_bytes) continue;
     fail(ErrorKind::launch,
-         "rank {} of the pipeline needs {} bytes (weights {}, gradients {}, partial sums {}, optimizer {}, activations {}), parallel.memory_limit is {}: {}, "
-         "or {}",
-         rank, need.total(), need.weights, need.gradients, need.partial_sums, need.optimizer, need.activations, problem.memory_limit_bytes,
-         "another parallel.partition (\"auto\" keeps the limit where a cut can)", memory_knobs);
+         "rank {} of the pipeline needs {} bytes (weights {}, rounded weights {}, gradients {}, partial sums {}, received sums {}, optimizer {}, activations "
+         "{}), parallel.memory_limit is {} bytes: take another parallel.partition (\"auto\" keeps the limit where a cut can), or {}",
+         rank, need.total(), need.weights, need.rounded, need.gradients, need.partial_sums, need.received, need.optimizer, need.activations,
+         problem.memory_limit_bytes, memory_knobs);
   }
 }
 

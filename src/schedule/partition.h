@@ -31,12 +31,15 @@ struct BlockCost {  // of one leaf
   std::int64_t transient_bytes = 0;            // held once, while its backward runs
 };
 
-// Bytes for each byte of the weights. Gradients and partial sums are held for each use of a trained parameter, optimizer state by the stage of its first use.
+// Bytes for each byte of the weights. Gradients, partial sums and what is received are held for each use of a trained parameter, optimizer state by the stage
+// of its first use.
 struct StateFactors {
   double gradients = 1;
   double partial_sums = 0;  // exact reduction: how many partial sums a rank holds at most beside the first, at the size of a gradient each
   double optimizer = 2;     // on all data ranks together, which share it evenly
   int data_ranks = 1;
+  double rounded = 0;   // of all weights: the copy in half precision that the blocks compute with
+  double received = 0;  // of the gradients: room for partial sums that other ranks send
 };
 
 struct Link {
@@ -63,8 +66,10 @@ struct MemoryNeed {
   std::int64_t partial_sums = 0;
   std::int64_t optimizer = 0;
   std::int64_t activations = 0;  // live leaves * (activations of the blocks + what came from another rank) + the largest of the blocks' transient bytes;
-                                 // messages in flight are not counted
-  [[nodiscard]] std::int64_t total() const { return weights + gradients + partial_sums + optimizer + activations; }
+                                 // tensors on their way between stages are not counted
+  std::int64_t rounded = 0;      // copies of the weights in the type that the blocks compute in
+  std::int64_t received = 0;     // partial sums of other ranks
+  [[nodiscard]] std::int64_t total() const { return weights + gradients + partial_sums + optimizer + activations + rounded + received; }
   MemoryNeed& operator+=(const MemoryNeed& other);
   bool operator==(const MemoryNeed&) const = default;
 };

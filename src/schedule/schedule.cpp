@@ -1,6 +1,6 @@
 #include "schedule/schedule.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -23,13 +23,17 @@ const std::vector<ScheduleKind>& schedule_kinds() {
   return kinds;
 }
 
+std::vector<std::string> schedule_names() {
+  std::vector<std::string> names;
+  for (const ScheduleKind& kind : schedule_kinds()) names.emplace_back(kind.name);
+  return names;
+}
+
 const ScheduleKind& schedule_kind(std::string_view name) {
   const auto& kinds = schedule_kinds();
   const auto found = std::find_if(kinds.begin(), kinds.end(), [name](const ScheduleKind& kind) { return kind.name == name; });
   if (found != kinds.end()) return *found;
-  std::string names;
-  for (const ScheduleKind& kind : kinds) names += fmt::format("{}'{}'", names.empty() ? "" : ", ", kind.name);
-  fail(ErrorKind::configuration, "parallel.schedule: expected one of {}, found '{}'", names, name);
+  fail(ErrorKind::configuration, "parallel.schedule: expected one of '{}', found '{}'", fmt::join(schedule_names(), "', '"), name);
 }
 
 void check_pipeline(const ScheduleKind& kind, Pipeline pipeline) {

@@ -61,6 +61,7 @@ struct ScheduleKind {
 
 // "gpipe", "1f1b", "interleaved", "zb_h1", "zb_v".
 [[nodiscard]] const std::vector<ScheduleKind>& schedule_kinds();
+[[nodiscard]] std::vector<std::string> schedule_names();
 // Throws: Error{configuration} with the names.
 [[nodiscard]] const ScheduleKind& schedule_kind(std::string_view name);
 // Throws: Error{configuration} with the refusal, and for fewer than one rank or chunk.

@@ -42,8 +42,10 @@ void StageCosts::check_problem() const {
   }
   for (std::size_t s = 0; s < p.live.size(); ++s)
     check(p.live[s] >= 0 && p.rank_of_stage[s] >= 0, "stage {} has rank {} and {} live leaves", s, p.rank_of_stage[s], p.live[s]);
-  check(sensible(p.state.gradients) && sensible(p.state.partial_sums) && sensible(p.state.optimizer) && p.state.data_ranks >= 1,
-        "state factors {}, {}, {} over {} data ranks", p.state.gradients, p.state.partial_sums, p.state.optimizer, p.state.data_ranks);
+  check(sensible(p.state.gradients) && sensible(p.state.partial_sums) && sensible(p.state.optimizer) && sensible(p.state.rounded) &&
+            sensible(p.state.received) && p.state.data_ranks >= 1,
+        "state factors {}, {}, {}, {}, {} over {} data ranks", p.state.gradients, p.state.partial_sums, p.state.optimizer, p.state.rounded, p.state.received,
+        p.state.data_ranks);
   check(p.link.bytes_per_s > 0 && sensible(p.link.latency_s), "a link of {} bytes/s with a latency of {} s", p.link.bytes_per_s, p.link.latency_s);
 }
 
@@ -114,8 +116,13 @@ void StageCosts::add_uses(std::size_t first, std::size_t block, Uses& sum) const
 
 MemoryNeed StageCosts::state(const Uses& uses) const {
   const StateFactors& factors = problem_.state;
-  return {uses.weights, times(uses.trained, factors.gradients), times(uses.trained, factors.partial_sums),
-          times(uses.owned, factors.optimizer / factors.data_ranks), 0};
+  return {uses.weights,
+          times(uses.trained, factors.gradients),
+          times(uses.trained, factors.partial_sums),
+          times(uses.owned, factors.optimizer / factors.data_ranks),
+          0,
+          times(uses.weights, factors.rounded),
+          times(uses.trained, factors.received)};
 }
 
 std::int64_t StageCosts::activation_bytes(std::size_t stage, std::size_t first, std::size_t last) const {

@@ -29,15 +29,15 @@ struct Discard final : GradientSink {
   void add(std::int64_t, std::size_t, const std::vector<at::Tensor>&) override {}
 };
 
-// Each leaf forward through all stages, then backward, inputs and weights apart.
-Program leaf_by_leaf(std::size_t stages, std::size_t leaves) {
+// Each leaf forward through all stages, then in training backward, inputs and weights apart.
+Program leaf_by_leaf(std::size_t stages, std::size_t leaves, bool training) {
   Program program;
   const auto add = [&](ActionKind kind, std::size_t leaf, std::size_t stage) {
     program.push_back({Op::Kind::compute, {kind, static_cast<std::int64_t>(leaf), static_cast<int>(stage)}});
   };
   for (std::size_t leaf = 0; leaf < leaves; ++leaf) {
     for (std::size_t s = 0; s < stages; ++s) add(ActionKind::forward, leaf, s);
-    for (std::size_t s = stages; s-- > 0;) {
+    for (std::size_t s = stages; training && s-- > 0;) {
       add(ActionKind::backward_input, leaf, s);
       add(ActionKind::backward_weight, leaf, s);
     }
@@ -53,7 +53,8 @@ double median(std::vector<double> values) {
 // Sums the time and the memory of every operation, from the moments at which they begin.
 class Meter {
  public:
-  Meter(const Program& program, std::size_t stages, at::Device device) : program_(program), device_(device), costs_(stages) {}
+  Meter(const Program& program, std::size_t stages, at::Device device, const std::function<void()>& alive)
+      : program_(program), device_(device), alive_(alive), costs_(stages) {}
 
   void before_next() {
     finish_work(device_);
@@ -61,6 +62,7 @@ class Meter {
     const std::int64_t heap = held_bytes(device_);
     if (next_ > 0) charge(program_[next_ - 1].action, now - began_s_, heap - heap_);
     ++next_;
+    if (alive_) alive_();
     heap_ = held_bytes(device_);
     began_s_ = watch_.elapsed_s();
   }
@@ -81,6 +83,7 @@ class Meter {
   }
   const Program& program_;
   at::Device device_;
+  const std::function<void()>& alive_;
   std::vector<BlockCost> costs_;
   Stopwatch watch_;
   std::size_t next_ = 0;
@@ -106,7 +109,7 @@ std::vector<std::int64_t> given_bytes(const BlockSpec& block, const std::vector<
 
 ModelGraph graph_of(const BlockList& model) {
   ModelGraph graph;
-  for (const BlockSpec& block : model.blocks) graph.blocks.push_back({block.name, block.takes, block.gives, block.parameters, {}});
+  for (const BlockSpec& block : model.blocks) graph.blocks.push_back({block.name, block.takes, block.gives, block.parameters});
   graph.outputs = model.outputs;
   for (const ParameterSpec& spec : model.parameters)
     if (!spec.trainable) graph.frozen.push_back(spec.name);
@@ -114,7 +117,8 @@ ModelGraph graph_of(const BlockList& model) {
   return graph;
 }
 
-std::vector<BlockCost> measure_blocks(const BlockList& model, const at::Tensor& arena, const std::vector<Leaf>& leaves, int rounds) {
+std::vector<BlockCost> measure_blocks(const BlockList& model, const at::Tensor& arena, const std::vector<Leaf>& leaves, const std::function<void()>& alive,
+                                      int rounds) {
   check(!leaves.empty() && rounds >= 1, "{} leaves, {} rounds to measure", leaves.size(), rounds);
   const std::size_t blocks = model.blocks.size();
   std::vector<std::size_t> cut(blocks);
@@ -125,12 +129,13 @@ std::vector<BlockCost> measure_blocks(const BlockList& model, const at::Tensor& 
   const std::vector<at::Tensor> parameters = cut_arena(layout, arena, own);
   Discard discard;
   const std::vector<GradientSink*> sinks(layout.stages.size(), &discard);
-  const Program program = leaf_by_leaf(blocks, leaves.size());
+  const bool training = leaves.front().context.training;
+  const Program program = leaf_by_leaf(blocks, leaves.size(), training);
   std::vector<std::vector<BlockCost>> found;
   for (int round = 0; round <= rounds; ++round) {
-    Meter meter(program, blocks, arena.device());
+    Meter meter(program, blocks, arena.device(), alive);
     const Engine engine(model, layout, {std::vector<int>(blocks, 0), 0}, {{}, [&](const Op&, std::int64_t) { meter.before_next(); }});
-    static_cast<void>(engine.run(program, parameters, leaves, sinks));
+    static_cast<void>(training ? engine.run(program, parameters, leaves, sinks) : engine.evaluate(program, parameters, leaves));
     if (round > 0) found.push_back(meter.finish());
   }
   std::vector<BlockCost> costs(blocks);

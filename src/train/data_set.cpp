@@ -30,6 +30,11 @@ DataSet open_data_set(const Communicator& comm, const std::filesystem::path& dir
   return {directory, std::move(catalogue), std::move(index), verify};
 }
 
+void require_training_records(const DataSet& data) {
+  if (data.index.rows(Split::train) == 0)
+    fail(ErrorKind::data, "{}: the training split has no records; build the shards with another split.salt or more records", data.directory.string());
+}
+
 std::unique_ptr<RowSource> make_source(const DataSet& data, const FieldSelection& fields) {
   return std::make_unique<ShardRowSource>(ShardReader(data.directory, data.catalogue, data.verify), fields);
 }
@@ -42,7 +47,9 @@ FieldSelection fields_of(const Schema& schema, const DataConfig& config, const s
   fields.tokens = fields.tokens && wanted(BatchField::notes);
   fields.images = fields.images && wanted(BatchField::image);
   fields.text = fields.tokens && marked_pairs;
-  fields.entities = fields.entities && wanted(BatchField::entities);
+  // Which pairs are marked follows from the concepts and from what is known of them.
+  fields.entities = fields.entities && (fields.text || wanted(BatchField::entities));
+  fields.labels = fields.text || wanted(BatchField::labels);
   return fields;
 }
 

@@ -30,10 +30,13 @@ struct DataSet {
 // `alive` is called after each part that this rank has verified.
 [[nodiscard]] DataSet open_data_set(const Communicator& comm, const std::filesystem::path& directory, Verify verify, const std::function<void()>& alive = {});
 
+// Throws: Error{data}.
+void require_training_records(const DataSet& data);
+
 // Sources are not thread-safe: each thread that reads gets one of its own. Keeps a reference to `data`.
 [[nodiscard]] std::unique_ptr<RowSource> make_source(const DataSet& data, const FieldSelection& fields);
 
-// The columns that the settings keep and that are read; the texts beside the tokens where the model reads marked pairs.
+// The columns that the settings keep and that are read; beside the tokens the texts, concepts and labels where the model reads marked pairs.
 [[nodiscard]] FieldSelection fields_of(const Schema& schema, const DataConfig& config, const std::vector<BatchField>& read, bool marked_pairs);
 
 // `schema`: Network::schema, or that of the data set for its own tasks alone. `marked_pairs`: as BlockList::marked_pairs.

@@ -137,6 +137,47 @@ void write_results(const EvaluateOptions& options, const CheckpointHead& head, c
   write_file(out / "metrics.json", json.dump(2) + "\n");
 }
 
+// How long the evaluation may wait stands in the checkpoint: until then the default holds.
+CheckpointHead open_watched(const Communicator& world, const std::string& checkpoint) {
+  Watchdog watchdog(world, static_cast<double>(RunConfig().watchdog_s), {});
+  watchdog.progress("open the checkpoint", 0);
+  return open_checkpoint(world, agreed(world, [&] { return resolve_checkpoint(checkpoint); }));
+}
+
+// Another grid than that of the training: the numbers are the same.
+RunSettings settings_of_evaluation(RunSettings settings, const EvaluateOptions& options) {
+  std::vector<std::int64_t> partition = std::move(settings.parallel.partition);
+  settings.parallel = options.parallel;
+  // Where it fits nothing is measured, which rank 0 needs the whole model for.
+  if (static_cast<std::int64_t>(partition.size()) == options.parallel.pipeline) settings.parallel.partition = std::move(partition);
+  settings.run.device = options.device;
+  settings.run.share_gpu = options.share_gpu;
+  settings.numerics.precision = "fp32";
+  return settings;
+}
+
+std::vector<at::Tensor> load_parameters(const Communicator& world, const CheckpointHead& head, const ModelLayout& layout, const std::vector<int>& own,
+                                        at::Device device) {
+  std::vector<StageWish> wishes;
+  for (const int stage : own) wishes.push_back({layout.stages[static_cast<std::size_t>(stage)].parameters});
+  std::vector<at::Tensor> parameters;
+  for (LoadedTensors& loaded : load_tensors(world, head, layout.whole, wishes, false)) parameters.push_back(loaded.parameters.to(device));
+  return parameters;
+}
+
+std::vector<SplitResult> evaluate_splits(const EvaluationTools& tools, const std::vector<at::Tensor>& parameters, const EvaluateOptions& options,
+                                         std::int64_t step) {
+  std::vector<SplitResult> results;
+  for (const Split split : {Split::train, Split::validation, Split::test}) {
+    if ((options.split && *options.split != split) || tools.data.index.rows(split) == 0) continue;
+    results.push_back({split, evaluate_split(tools, parameters, split, step)});
+  }
+  if (results.empty())
+    throw Error(ErrorKind::data, fmt::format("{} has no records in split \"{}\"", options.shards, options.split ? name_of(*options.split) : "all"))
+        .mark_shared();
+  return results;
+}
+
 }  // namespace
 
 std::map<std::string, double> stored_thresholds(const Manifest& manifest) {
@@ -150,58 +191,37 @@ std::map<std::string, double> stored_thresholds(const Manifest& manifest) {
 }
 
 std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Log& log, const EvaluateOptions& options) {
-  const CheckpointHead head = open_checkpoint(world, agreed(world, [&] { return resolve_checkpoint(options.checkpoint); }));
+  const CheckpointHead head = open_watched(world, options.checkpoint);
   const LoadedSettings given = agreed(world, [&] { return parse_run_settings(head.config_toml, (head.path / config_file).string(), {}); });
-  const RunSettings& settings = given.settings;
+  const RunSettings settings = settings_of_evaluation(given.settings, options);
   Watchdog watchdog(world, static_cast<double>(settings.run.watchdog_s), {});
+  require_equal_plans(world, agreed(world, [&] { return std::vector{digest_of_program(), digest_of_settings(head.config_toml)}; }));
   const DataSet data = fitting_data_set(world, head, options, verify_named(settings.data.verify), watchdog);
-  watchdog.progress("load the checkpoint", head.state.step);
-  // Another grid than that of the training: the numbers are the same.
-  const ParallelConfig& spread = options.parallel;
-  const ProcessGrid grid(world.split(0, world.rank()), grid_shape(world.size(), spread.data, static_cast<int>(spread.pipeline)));
-  const Parallel parallel(grid, spread);
-  RunSettings spread_settings = settings;
-  spread_settings.parallel = spread;
-  spread_settings.run.device = options.device;
-  spread_settings.run.share_gpu = options.share_gpu;
-  spread_settings.numerics.precision = "fp32";
-  const Compute compute = prepare_compute(spread_settings, grid);
-  const Cut cut = cut_for(world, log, spread_settings, compute, data, grid.shape()).first_blocks;
+  watchdog.progress("make the model", head.state.step);
+  const ProcessGrid grid(world.split(0, world.rank()), grid_shape(world.size(), settings.parallel.data, static_cast<int>(settings.parallel.pipeline)));
+  const Parallel parallel(grid, settings.parallel);
+  const Compute compute = prepare_compute(settings, grid);
+  const auto alive = [&] { watchdog.alive(); };
+  const Cut cut = cut_for(grid, log, settings, compute, data, Workload::evaluation, alive).first_blocks;
   const auto made = agreed(world, [&] {
     return std::make_unique<Network>(settings.model, settings.data.window_tokens, data.catalogue, parallel, cut, EngineOptions{{}, name_waits(watchdog, grid)});
   });
   const Network& network = *made;
-  std::vector<StageWish> wishes;
-  for (const int stage : parallel.holding().own()) wishes.push_back({network.layout.stages[static_cast<std::size_t>(stage)].parameters});
-  std::vector<at::Tensor> parameters;
-  for (LoadedTensors& loaded : load_tensors(world, head, network.layout.whole, wishes, false)) parameters.push_back(loaded.parameters.to(compute.device));
   const BatchPlan plan = agreed(world, [&] { return BatchPlan(data.index, network.schema.tasks, plan_options(settings, network.model)); });
   watchdog.progress("compare the plans of all ranks", head.state.step);
-  require_equal_plans(world, agreed(world, [&] {
-                        const std::set<std::int64_t> leaves = leaves_of_evaluation(plan, grid.shape().data, evaluated_together(grid.shape().pipeline));
-                        return std::vector{digest_of_program(), digest_of_settings(head.config_toml), digest_of_model(network.model),
-                                           digest_of_stages(network.layout, network.engine.options().recompute), digest_of_schedule(spread, leaves)};
-                      }));
+  require_equal_plans(world, agreed(world, [&] { return evaluation_plan(parallel, network, plan, head.state.step); }));
+  watchdog.progress("load the checkpoint", head.state.step);
+  const std::vector<at::Tensor> parameters = load_parameters(world, head, network.layout, parallel.holding().own(), compute.device);
   const FieldSelection fields = agreed(world, [&] {
     return fields_of(data.catalogue.schema, settings.data, parallel.fields(network.model, network.layout), network.model.marked_pairs.has_value());
   });
   const Collator collator = agreed(world, [&] { return make_collator(data, network.schema, settings.data, fields, network.model.marked_pairs); });
   const auto source = agreed(world, [&] { return make_source(data, fields); });
   const auto machines = gather_machines(world, compute.gpu);
-  const auto cache = open_note_cache(
-      world, log,
-      {settings, data, network, compute, parallel.whole_arena(network.layout, parameters), bits_depend_on(machines.front()), [&] { watchdog.alive(); }},
-      CacheBuild::nothing);
+  const auto whole = [&] { return parallel.whole_arena(network.layout, parameters); };
+  const auto cache = open_note_cache(world, log, {settings, data, network, compute, whole, bits_depend_on(machines.front()), alive}, CacheBuild::nothing);
   const EvaluationTools tools{parallel, data, plan, *source, collator, network, settings.model.heads.weight, watchdog, fields.tokens ? cache.get() : nullptr};
-
-  std::vector<SplitResult> results;
-  for (const Split split : {Split::train, Split::validation, Split::test}) {
-    if ((options.split && *options.split != split) || data.index.rows(split) == 0) continue;
-    results.push_back({split, evaluate_split(tools, parameters, split, head.state.step)});
-  }
-  if (results.empty())
-    throw Error(ErrorKind::data, fmt::format("{} has no records in split \"{}\"", options.shards, options.split ? name_of(*options.split) : "all"))
-        .mark_shared();
+  const std::vector<SplitResult> results = evaluate_splits(tools, parameters, options, head.state.step);
   watchdog.progress("write metrics and predictions", head.state.step);
   return agreed(world, [&] {
     if (log.rank() != 0) return std::vector<TaskMetrics>();

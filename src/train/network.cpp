@@ -37,6 +37,16 @@ Network::Network(const ModelSettings& settings, std::int64_t window_tokens, cons
       layout(lay_out(model, cut)),
       engine(model, layout, parallel.place(), std::move(options)) {}
 
+std::vector<at::Tensor> first_parameters(const ModelLayout& layout, const std::vector<int>& own, std::uint64_t seed) {
+  std::vector<at::Tensor> arenas;
+  for (const int stage : own) {
+    const ParameterLayout& parameters = layout.stages[static_cast<std::size_t>(stage)].parameters;
+    arenas.push_back(make_arena(parameters, at::kFloat));
+    initialise(parameters, arenas.back(), seed);
+  }
+  return arenas;
+}
+
 std::string schema_differences(const Catalogue& trained, const Catalogue& offered) {
   const Schema &a = trained.schema, &b = offered.schema;
   std::string out;

@@ -24,6 +24,9 @@ struct Network {
   Engine engine;
 };
 
+// First values of the stages `own`, an arena each, in host memory: drawn by (seed, name), so equal on every rank and for every cut.
+[[nodiscard]] std::vector<at::Tensor> first_parameters(const ModelLayout& layout, const std::vector<int>& own, std::uint64_t seed);
+
 // What keeps a model trained on `trained` from reading `offered`, one line a difference; empty when it fits. Splits, parts and counts may differ.
 [[nodiscard]] std::string schema_differences(const Catalogue& trained, const Catalogue& offered);
 

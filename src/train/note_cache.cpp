@@ -24,10 +24,10 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t pack_tokens = 4096;  // encoded together while the cache is built
 
-// What the sequences are made of, and labels, which a batch always has.
+// What the sequences are made of.
 FieldSelection fields_of_sequences(const BlockList& model) {
   const bool pairs = model.marked_pairs.has_value();
-  return {.statics = false, .series = false, .tokens = true, .text = pairs, .images = false, .entities = pairs};
+  return {.statics = false, .series = false, .tokens = true, .text = pairs, .images = false, .labels = pairs, .entities = pairs};
 }
 
 const char* name_of(const BlockList& model) { return model.marked_pairs ? "pair cache" : "note cache"; }
@@ -46,13 +46,13 @@ std::vector<SegmentName> all_segments(const Catalogue& catalogue) {
   return names;
 }
 
-std::string key_of(const NoteCacheInputs& in) {
+std::string key_of(const NoteCacheInputs& in, const at::Tensor& parameters) {
   const DataConfig& data = in.settings.data;
   const Catalogue& catalogue = in.data.catalogue;
   const std::optional<std::size_t>& pairs = in.network.model.marked_pairs;
   const std::string marked = pairs ? fmt::format("task {} marked {}\n", *pairs, fmt::join(marker_tokens(), " ")) : "";
   return sha256_hex(fmt::format("{} 1\n{}encoder {}\ndata {}\ntokenizer {}\nwindows {} {}\nnotes {} {}\n{}\n{}\n", name_of(in.network.model), marked,
-                                encoder_digest(in.settings.model.text, in.network.layout.whole, in.parameters), catalogue.content_digest,
+                                encoder_digest(in.settings.model.text, in.network.layout.whole, parameters), catalogue.content_digest,
                                 catalogue.tokenizer_digest, data.window_tokens, data.window_stride, data.notes_per_record, data.tokens_per_note,
                                 in.compute.type == at::kFloat ? "float32" : at::toString(in.compute.type), in.computed_with))
       .substr(0, 32);
@@ -61,7 +61,7 @@ std::string key_of(const NoteCacheInputs& in) {
 // Runs the encoder alone over rows of the data set.
 class NoteEncoder {
  public:
-  explicit NoteEncoder(const NoteCacheInputs& in)
+  NoteEncoder(const NoteCacheInputs& in, const at::Tensor& parameters)
       : in_(in),
         blocks_(encoder_blocks(in)),
         layout_(lay_out(blocks_, {0})),
@@ -70,7 +70,7 @@ class NoteEncoder {
         pairs_(in.network.model.marked_pairs.has_value()),
         source_(make_source(in.data, fields_of_sequences(in.network.model))),
         collator_(make_collator(in.data, in.data.catalogue.schema, in.settings.data, fields_of_sequences(in.network.model), in.network.model.marked_pairs)) {
-    copy_parameters(in.network.layout.whole, in.parameters, layout_.whole, parameters_);
+    copy_parameters(in.network.layout.whole, parameters, layout_.whole, parameters_);
     parameters_ = parameters_.to(in.compute.device, in.compute.type);
   }
 
@@ -251,8 +251,9 @@ std::vector<std::size_t> faulty_segments(const Communicator& comm, const Log& lo
 std::unique_ptr<HiddenSource> open_note_cache(const Communicator& comm, const Log& log, const NoteCacheInputs& inputs, CacheBuild build) {
   const std::string& directory = inputs.settings.model.text.cache;
   if (directory.empty() || !inputs.data.catalogue.schema.notes) return nullptr;
+  const at::Tensor parameters = inputs.whole_parameters();
   // Equal on all ranks, who hold the same parameters.
-  const fs::path folder = fs::path(directory) / comm.broadcast(comm.rank() == 0 ? key_of(inputs) : std::string(), 0);
+  const fs::path folder = fs::path(directory) / comm.broadcast(comm.rank() == 0 ? key_of(inputs, parameters) : std::string(), 0);
   const std::vector<SegmentName> names = all_segments(inputs.data.catalogue);
   const std::vector<std::size_t> faulty = faulty_segments(comm, log, folder, names, inputs.alive);
   if (!faulty.empty() && build == CacheBuild::nothing) return nullptr;
@@ -260,7 +261,7 @@ std::unique_ptr<HiddenSource> open_note_cache(const Communicator& comm, const Lo
   agreed(comm, [&] {
     if (faulty.empty()) return;
     make_directories(folder);
-    const NoteEncoder encoder(inputs);
+    const NoteEncoder encoder(inputs, parameters);
     for (auto i = static_cast<std::size_t>(comm.rank()); i < faulty.size(); i += static_cast<std::size_t>(comm.size())) {
       write_segment(folder / file_of(names[faulty[i]]), encoder.encode(names[faulty[i]]));
       if (inputs.alive) inputs.alive();

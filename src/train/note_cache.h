@@ -27,10 +27,10 @@ struct NoteCacheInputs {
   const RunSettings& settings;
   const DataSet& data;
   const Network& network;
-  Compute compute;              // of the encoder
-  at::Tensor parameters;        // the arena of the whole model, in host memory
-  std::string computed_with;    // library and processor, on which the bits depend
-  std::function<void()> alive;  // called after each segment and each pack of it
+  Compute compute;                               // of the encoder
+  std::function<at::Tensor()> whole_parameters;  // gives the arena of the whole model, in host memory; called by all ranks, or by none where there is no cache
+  std::string computed_with;                     // library and processor, on which the bits depend
+  std::function<void()> alive;                   // called after each segment and each pack of it
 };
 
 enum class CacheBuild {

@@ -8,6 +8,12 @@
 #include "base/error.h"
 
 namespace tributary {
+namespace {
+
+bool reads(const BlockSpec& block, BatchField field) { return std::find(block.reads.begin(), block.reads.end(), field) != block.reads.end(); }
+
+}  // namespace
+
 PipelineShape pipeline_shape(const ParallelConfig& config) {
   const ScheduleKind& kind = schedule_kind(config.schedule);
   const Pipeline pipeline{static_cast<int>(config.pipeline), static_cast<int>(config.virtual_stages)};
@@ -16,10 +22,11 @@ PipelineShape pipeline_shape(const ParallelConfig& config) {
 }
 
 bool recompute_is_automatic(const ParallelConfig& config) {
-  const bool named = std::find(config.recompute.begin(), config.recompute.end(), "auto") != config.recompute.end();
-  if (named && config.recompute.size() > 1)
-    fail(ErrorKind::configuration, "parallel.recompute = [\"{}\"]: \"auto\" stands alone", fmt::join(config.recompute, "\", \""));
-  return named;
+  const auto named = [&](const char* word) { return std::find(config.recompute.begin(), config.recompute.end(), word) != config.recompute.end(); };
+  for (const char* word : {"auto", "none"})
+    if (named(word) && config.recompute.size() > 1)
+      fail(ErrorKind::configuration, "parallel.recompute = [\"{}\"]: \"{}\" stands alone", fmt::join(config.recompute, "\", \""), word);
+  return named("auto");
 }
 
 std::vector<bool> recomputable_blocks(const BlockList& model) {
@@ -34,11 +41,16 @@ std::vector<bool> recomputed_blocks(const ParallelConfig& config, const BlockLis
   std::vector<std::string> names;
   for (const BlockSpec& block : model.blocks) names.push_back(block.name);
   for (const std::string& wanted : config.recompute) {
+    if (wanted == "none") continue;
     if (wanted != "all" && std::find(names.begin(), names.end(), wanted) == names.end())
-      fail(ErrorKind::configuration, "parallel.recompute: expected \"auto\", \"all\" or blocks of the model ({}), found \"{}\"", fmt::join(names, ", "),
-           wanted);
-    for (std::size_t b = 0; b < names.size(); ++b)
+      fail(ErrorKind::configuration, "parallel.recompute: expected \"none\", \"auto\", \"all\" or blocks of the model ({}), found \"{}\"",
+           fmt::join(names, ", "), wanted);
+    for (std::size_t b = 0; b < names.size(); ++b) {
+      if (names[b] == wanted && !possible[b])
+        fail(ErrorKind::configuration, "parallel.recompute: block \"{}\" cannot be recomputed, as what it gives has no shape known beforehand; leave it out",
+             wanted);
       if (wanted == "all" || names[b] == wanted) marks[b] = possible[b];
+    }
   }
   return marks;
 }
@@ -69,11 +81,11 @@ at::Tensor Parallel::whole_arena(const ModelLayout& layout, const std::vector<at
   return whole;
 }
 
-std::vector<BatchField> Parallel::fields(const BlockList& model, const ModelLayout& layout) const {
+std::vector<BatchField> fields_of_stages(const BlockList& model, const ModelLayout& layout, const std::vector<int>& own) {
   const Wiring wiring(model);
   std::set<BatchField> needed;
   const auto add = [&](const std::vector<BatchField>& fields) { needed.insert(fields.begin(), fields.end()); };
-  for (const int number : holding_.own()) {
+  for (const int number : own) {
     const StageLayout& stage = layout.stages[static_cast<std::size_t>(number)];
     for (std::size_t b = stage.first; b < stage.last; ++b) {
       add(model.blocks[b].reads);
@@ -81,6 +93,13 @@ std::vector<BatchField> Parallel::fields(const BlockList& model, const ModelLayo
     }
     for (const std::size_t border : {stage.first, stage.last})
       for (const std::size_t name : wiring.crossing(border)) add(model.blocks[wiring.givers[name]].shape_reads);
+    // Whoever holds the last stage counts labels and keeps them beside the predictions, also where the blocks that read them are in an earlier one.
+    if (stage.last < model.blocks.size()) continue;
+    for (const BlockSpec& block : model.blocks) {
+      if (!reads(block, BatchField::labels)) continue;
+      needed.insert(BatchField::labels);
+      if (reads(block, BatchField::entities)) needed.insert(BatchField::entities);
+    }
   }
   return {needed.begin(), needed.end()};
 }

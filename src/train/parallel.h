@@ -29,6 +29,9 @@ struct PipelineShape {
 // [blocks] that parallel.recompute names. Throws: Error{configuration} naming the blocks there are.
 [[nodiscard]] std::vector<bool> recomputed_blocks(const ParallelConfig& config, const BlockList& model);
 
+// What a block of these stages reads, or tells the shape of what travels into or out of them by; of the last stage also what labels are counted by. Pure.
+[[nodiscard]] std::vector<BatchField> fields_of_stages(const BlockList& model, const ModelLayout& layout, const std::vector<int>& own);
+
 // Keeps references to both arguments.
 class Parallel {
  public:
@@ -44,8 +47,9 @@ class Parallel {
   [[nodiscard]] Program training(std::int64_t leaves) const;
   [[nodiscard]] Program evaluation(std::int64_t leaves) const;
 
-  // What a block of this rank's stages reads, or tells the shape of what travels into or out of them by.
-  [[nodiscard]] std::vector<BatchField> fields(const BlockList& model, const ModelLayout& layout) const;
+  [[nodiscard]] std::vector<BatchField> fields(const BlockList& model, const ModelLayout& layout) const {
+    return fields_of_stages(model, layout, holding_.own());
+  }
 
   // The arena of the whole model in host memory, from what the ranks of this pipeline hold. Collective: all ranks of the pipeline.
   [[nodiscard]] at::Tensor whole_arena(const ModelLayout& layout, const std::vector<at::Tensor>& parameters) const;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/fields.h"
+#include "schedule/schedule.h"
 
 namespace tributary {
 
@@ -21,13 +22,18 @@ inline Section section_of(ParallelConfig& c) {
           {{"data", &c.data, "copies of the model; auto: ranks / parallel.pipeline"},
            {"pipeline", &c.pipeline, "ranks that one copy of the model is cut over", {}, 1, 1e6},
            {"virtual_stages", &c.virtual_stages, "stages a rank of a pipeline; more than 1 for the schedules interleaved and zb_v", {}, 1, 1e6},
-           {"schedule", &c.schedule, "the order in which a pipeline runs the leaves of a step", {"gpipe", "1f1b", "interleaved", "zb_h1", "zb_v"}},
-           {"partition", &c.partition, "blocks of each stage, first stage first; empty: the best cut for the blocks' measured costs"},
-           {"recompute", &c.recompute,
-            "blocks (or all) whose forward is run again in backward in place of keeping what it made; auto: as few as parallel.memory_limit needs"},
+           {"schedule", &c.schedule, "the order in which a pipeline runs the leaves of a step", schedule_names()},
+           {"partition", &c.partition, "blocks of each stage, first stage first; auto: the best cut for the blocks' measured costs", {}, 1, 1e6, "auto"},
+           {"recompute",
+            &c.recompute,
+            "blocks (or all) whose forward is run again in backward in place of keeping what it made; auto: as few as parallel.memory_limit needs",
+            {},
+            0,
+            0,
+            "none"},
            {"memory_limit",
             &c.memory_limit,
-            "GiB a rank of a pipeline may need for weights, gradients, optimizer and activations; the cut keeps to it, and recompute = [\"auto\"]; 0: no limit",
+            "GiB a rank of a pipeline may need for weights, gradients, optimizer and activations; the cut keeps to it, and recompute = \"auto\"; 0: no limit",
             {},
             0,
             1e6},

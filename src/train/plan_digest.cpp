@@ -12,13 +12,15 @@
 #include "base/error.h"
 #include "base/version.h"
 #include "schedule/program.h"
-#include "train/parallel.h"
+#include "train/evaluator.h"
 #include "train/run_lock.h"
 
 namespace tributary {
 namespace {
 
 PlanPart part(std::string name, const std::string& described) { return {std::move(name), sha256_hex(described)}; }
+
+PlanPart step_done(std::int64_t done) { return {"the step after which the model stands", std::to_string(done)}; }
 
 std::string described(const ParameterSpec& spec) {
   return fmt::format("{} [{}] {} {} {}{}\n", spec.name, fmt::join(spec.shape, ","), static_cast<int>(spec.init), spec.scale, spec.decay ? "decay" : "",
@@ -36,7 +38,7 @@ std::string ranks_and_hosts(const std::vector<std::size_t>& ranks, const std::ve
 
 }  // namespace
 
-PlanPart digest_of_program() { return part("the program", program_version() + "\n" + compiler_version()); }
+PlanPart digest_of_program() { return {"the program", program_digest()}; }
 
 PlanPart digest_of_settings(const std::string& toml) { return part("the settings as they were read", toml); }
 
@@ -115,6 +117,25 @@ std::set<std::int64_t> leaves_of_evaluation(const BatchPlan& plan, int pipelines
       counts.insert(own % together);
     }
   return counts;
+}
+
+std::vector<PlanPart> training_plan(const Parallel& parallel, const Network& network, const ReducerChoice& choice, const BatchPlan& plan, std::int64_t done) {
+  const GridShape& grid = parallel.grid().shape();
+  const std::set<std::int64_t> steps = compared_steps(plan, done);
+  std::set<std::int64_t> leaves = leaves_of_pipelines(plan, steps, grid.data);
+  leaves.merge(leaves_of_evaluation(plan, grid.data, evaluated_together(grid.pipeline)));
+  return {step_done(done),
+          digest_of_model(network.model),
+          digest_of_stages(network.layout, network.engine.options().recompute),
+          digest_of_schedule(parallel.config(), leaves),
+          digest_of_sums(grid, choice),
+          digest_of_batches(plan, steps)};
+}
+
+std::vector<PlanPart> evaluation_plan(const Parallel& parallel, const Network& network, const BatchPlan& plan, std::int64_t done) {
+  const GridShape& grid = parallel.grid().shape();
+  return {step_done(done), digest_of_model(network.model), digest_of_stages(network.layout, network.engine.options().recompute),
+          digest_of_schedule(parallel.config(), leaves_of_evaluation(plan, grid.data, evaluated_together(grid.pipeline)))};
 }
 
 std::string plan_differences(const std::vector<std::vector<PlanPart>>& parts, const std::vector<std::string>& hosts) {

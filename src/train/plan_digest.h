@@ -15,6 +15,8 @@
 #include "pipeline/stage_layout.h"
 #include "schedule/graph.h"
 #include "schedule/schedule.h"
+#include "train/network.h"
+#include "train/parallel.h"
 #include "train/parallel_config.h"
 
 namespace tributary {
@@ -42,6 +44,12 @@ struct PlanPart {
 [[nodiscard]] std::set<std::int64_t> leaves_of_pipelines(const BatchPlan& plan, const std::set<std::int64_t>& steps, int pipelines);
 // The numbers of leaves of each run of the engine in an evaluation of all splits; `together`: as evaluated_together().
 [[nodiscard]] std::set<std::int64_t> leaves_of_evaluation(const BatchPlan& plan, int pipelines, std::int64_t together);
+
+// All of a training from the step after `done` on.
+[[nodiscard]] std::vector<PlanPart> training_plan(const Parallel& parallel, const Network& network, const ReducerChoice& choice, const BatchPlan& plan,
+                                                  std::int64_t done);
+// All of an evaluation of the state after step `done`.
+[[nodiscard]] std::vector<PlanPart> evaluation_plan(const Parallel& parallel, const Network& network, const BatchPlan& plan, std::int64_t done);
 
 // What differs and on which ranks, one line a part; empty when nothing does. parts: of every rank; hosts: their machines. Pure.
 [[nodiscard]] std::string plan_differences(const std::vector<std::vector<PlanPart>>& parts, const std::vector<std::string>& hosts);

@@ -51,6 +51,28 @@ void require_tokenizer(const std::string& folder, const Catalogue& catalogue, co
        folder, expected, shards, found, shards, folder);
 }
 
+// What a folder may hold: the encoder, and the decoder of masked tokens.
+ParameterLayout layout_of_folder(const ParameterLayout& whole) {
+  std::vector<ParameterSpec> specs;
+  for (const ParameterEntry& entry : whole.entries)
+    if (entry.spec.name.starts_with("encoder.") || entry.spec.name.starts_with("cls.predictions.")) specs.push_back(entry.spec);
+  return make_layout(std::move(specs));
+}
+
+// Tensor by tensor, so that no rank but the first needs more memory than its stages and the largest tensor. arena: of `layout`, on rank 0.
+void hand_out(const Communicator& comm, const ParameterLayout& layout, const at::Tensor& arena, const HeldStages& held) {
+  for (std::size_t e = 0; e < layout.entries.size(); ++e) {
+    const ParameterSpec& spec = layout.entries[e].spec;
+    const at::Tensor values = comm.rank() == 0 ? view_of(layout, arena, e) : at::empty(spec.shape, at::kFloat);
+    comm.broadcast(std::as_writable_bytes(std::span(values.data_ptr<float>(), static_cast<std::size_t>(values.numel()))), 0);
+    for (std::size_t i = 0; i < held.own.size(); ++i) {
+      const ParameterLayout& stage = held.layout.stages[static_cast<std::size_t>(held.own[i])].parameters;
+      for (std::size_t p = 0; p < stage.entries.size(); ++p)
+        if (stage.entries[p].spec.name == spec.name) view_of(stage, held.arenas[i], p).copy_(values);
+    }
+  }
+}
+
 }  // namespace
 
 std::optional<EncoderArchitecture> pretrained_architecture(const Communicator& comm, const RunSettings& settings, const std::string& resume) {
@@ -79,24 +101,27 @@ void apply_architecture(const Configuration& configuration, const EncoderArchite
   if (!faults.empty()) throw Error(ErrorKind::configuration, faults);
 }
 
-std::string load_pretrained(const Communicator& comm, const Log& log, const RunSettings& settings, const Catalogue& catalogue, const ParameterLayout& layout,
-                            const at::Tensor& parameters) {
+std::string load_pretrained(const Communicator& comm, const Log& log, const RunSettings& settings, const Catalogue& catalogue, const HeldStages& held) {
   const TextConfig& text = settings.model.text;
+  const ParameterLayout layout = layout_of_folder(held.layout.whole);
+  at::Tensor read;  // on rank 0
   const std::string digest = agreed(comm, [&]() -> std::string {
     if (comm.rank() != 0) return {};
     require_vocabulary(text.pretrained, catalogue.vocabulary, settings.data.shards);
     require_tokenizer(text.pretrained, catalogue, settings.data.shards);
-    std::vector<std::string> left_out = read_encoder(text.pretrained, layout, parameters);
+    read = make_arena(layout, at::kFloat);
+    initialise(layout, read, static_cast<std::uint64_t>(settings.train.seed));  // of the decoder, which may not be there
+    std::vector<std::string> left_out = read_encoder(text.pretrained, layout, read);
     if (settings.model.model.family == "text_mlm") {
-      const std::vector<std::string> decoder = read_masked_decoder(text.pretrained, layout, parameters);
+      const std::vector<std::string> decoder = read_masked_decoder(text.pretrained, layout, read);
       if (decoder.empty()) log.info("{}: no decoder of masked tokens (cls.predictions); it begins with random weights", text.pretrained);
       std::erase_if(left_out, [&](const std::string& name) { return std::find(decoder.begin(), decoder.end(), name) != decoder.end(); });
     }
     if (!left_out.empty())
       log.info("{}: {} tensors are no part of the encoder and are left out: {}", text.pretrained, left_out.size(), fmt::join(left_out, ", "));
-    return encoder_digest(text, layout, parameters);
+    return encoder_digest(text, layout, read);
   });
-  comm.broadcast(std::as_writable_bytes(std::span(parameters.data_ptr<float>(), static_cast<std::size_t>(parameters.numel()))), 0);
+  hand_out(comm, layout, read, held);
   log.once("encoder {} from {}", comm.rank() == 0 ? digest.substr(0, 16) : "", text.pretrained);
   return comm.broadcast(digest, 0);
 }

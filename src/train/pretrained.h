@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "checkpoint/serving/encoder_folder.h"
 #include "comm/communicator.h"
+#include "pipeline/stage_layout.h"
 #include "shards/catalogue.h"
 #include "train/run_settings.h"
 
@@ -23,10 +24,17 @@ namespace tributary {
 // Sets [text] to what the folder says. Throws: Error{configuration} with one line for each key that was given another value.
 void apply_architecture(const Configuration& configuration, const EncoderArchitecture& found, TextConfig& text);
 
-// Fills the encoder's parameters on every rank from the folder, which rank 0 reads, and for text_mlm the decoder's where the folder has one. Returns the digest
-// of the encoder. Collective: all ranks. Throws on all ranks together: Error{data} also when the vocabulary or the tokenizer of the shards is not the
-// folder's.
+// The stages that a rank holds, with their arenas in host memory.
+struct HeldStages {
+  const ModelLayout& layout;
+  std::vector<int> own;
+  const std::vector<at::Tensor>& arenas;  // one an own stage
+};
+
+// Fills the encoder's parameters of the stages that each rank holds from the folder, which rank 0 reads, and for text_mlm the decoder's where the folder has
+// one. Rank 0 alone has the whole encoder in memory for that time. Returns the digest of the encoder. Collective: all ranks. Throws on all ranks together:
+// Error{data} also when the vocabulary or the tokenizer of the shards is not the folder's.
 [[nodiscard]] std::string load_pretrained(const Communicator& comm, const Log& log, const RunSettings& settings, const Catalogue& catalogue,
-                                          const ParameterLayout& layout, const at::Tensor& parameters);
+                                          const HeldStages& held);
 
 }  // namespace tributary

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -28,6 +27,7 @@
 #include "train/run_lock.h"
 #include "train/run_record.h"
 #include "train/stop_request.h"
+#include "train/sum_memory.h"
 #include "train/trace_file.h"
 #include "train/train_step.h"
 
@@ -40,7 +40,7 @@ nlohmann::ordered_json computed_with(const RankMachine& machine) { return nlohma
 
 class Trainer {
  public:
-  // No communication: what fails here fails on all ranks alike.
+  // No communication: what fails on one rank is told to the others afterwards. What communicates is made in run().
   Trainer(const ProcessGrid& grid, const Log& log, const LoadedSettings& loaded, const Compute& compute, DataSet data, const ModelCut& cut, bool terminal,
           const StopRequest& stop, Watchdog& watchdog, Trace* trace)
       : world_(grid.world()),
@@ -58,25 +58,25 @@ class Trainer {
         network_(settings_.model, settings_.data.window_tokens, data_.catalogue, parallel_, cut.first_blocks,
                  {cut.recompute, name_waits(watchdog, grid), trace}),
         choice_(choose_reducer(settings_.parallel.reducer, compute.device.type(), grid.shape(), grid.places(), grid.nodes())),
-        reducer_(parallel_.holding(), network_.layout, reduction_of(settings_), choice_, compute.device, settings_.optim.sharded, trace),
         plan_(data_.index, network_.schema.tasks, plan_options(settings_, network_.model)),
         fields_(fields_of(data_.catalogue.schema, settings_.data, parallel_.fields(network_.model, network_.layout), network_.model.marked_pairs.has_value())),
         collator_(make_collator(data_, network_.schema, settings_.data, fields_, network_.model.marked_pairs)) {
-    if (data_.index.rows(Split::train) == 0)
-      fail(ErrorKind::data, "{}: the training split has no records; build the shards with another split.salt or more records", settings_.data.shards);
+    require_training_records(data_);
     total_steps_ = settings_.train.steps > 0 ? settings_.train.steps : settings_.train.epochs * plan_.steps_per_epoch();
     for (const std::size_t task : network_.model.tasks) task_names_.push_back(network_.schema.tasks[task].name);
   }
 
   RunSummary run(const ResumeChoice& resume, const std::vector<RankMachine>& machines) {
+    compare_plans();
+    watchdog_.progress("set up the sums of gradients", 0);
+    reducer_.emplace(parallel_.holding(), network_.layout, reduction_of(settings_), choice_, compute_.device, settings_.optim.sharded, trace_);
     watchdog_.progress("begin", 0);
     begin(resume, machines);
+    compare_plans();  // of the steps from which this run goes on
     watchdog_.progress("note cache", run_.state.step);
-    cache_ = open_note_cache(world_, log_,
-                             {settings_, data_, network_, compute_, parallel_.whole_arena(network_.layout, run_.parameters), bits_depend_on(machines.front()),
-                              [&] { watchdog_.alive(); }},
-                             CacheBuild::missing);
-    compare_plans();
+    const auto whole = [&] { return parallel_.whole_arena(network_.layout, run_.parameters); };
+    const auto alive = [&] { watchdog_.alive(); };
+    cache_ = open_note_cache(world_, log_, {settings_, data_, network_, compute_, whole, bits_depend_on(machines.front()), alive}, CacheBuild::missing);
     steps();
     summary_.best = (folder_ / "best").string();
     return summary_;
@@ -86,14 +86,7 @@ class Trainer {
   // Before anybody waits for a message that another rank does not plan.
   void compare_plans() const {
     watchdog_.progress("compare the plans of all ranks", run_.state.step);
-    require_equal_plans(world_, agreed(world_, [&] {
-                          const GridShape& grid = parallel_.grid().shape();
-                          const std::set<std::int64_t> steps = compared_steps(plan_, run_.state.step);
-                          std::set<std::int64_t> leaves = leaves_of_pipelines(plan_, steps, grid.data);
-                          leaves.merge(leaves_of_evaluation(plan_, grid.data, evaluated_together(grid.pipeline)));
-                          return std::vector{digest_of_model(network_.model), digest_of_stages(network_.layout, network_.engine.options().recompute),
-                                             digest_of_schedule(settings_.parallel, leaves), digest_of_sums(grid, choice_), digest_of_batches(plan_, steps)};
-                        }));
+    require_equal_plans(world_, agreed(world_, [&] { return training_plan(parallel_, network_, choice_, plan_, run_.state.step); }));
   }
 
   // A state to start from, and the papers of the run.
@@ -102,13 +95,14 @@ class Trainer {
     if (from) {
       load(*from, machines.front());
     } else {
-      const at::Tensor whole = make_arena(network_.layout.whole, at::kFloat);
-      initialise(network_.layout.whole, whole, static_cast<std::uint64_t>(settings_.train.seed));
-      take_pretrained(whole);
-      run_.parameters = cut_arena(network_.layout, whole, parallel_.holding().own());
-      for (std::size_t i = 0; i < reducer_.stages(); ++i) run_.adam.push_back(make_adam_state(reducer_.updated(i).count));
+      run_.parameters = first_parameters(network_.layout, parallel_.holding().own(), static_cast<std::uint64_t>(settings_.train.seed));
+      take_pretrained();
+      for (std::size_t i = 0; i < reducer_->stages(); ++i) run_.adam.push_back(make_adam_state(reducer_->updated(i).count));
     }
-    run_.parameters = reducer_.place_parameters(on_device(run_.parameters, compute_.device));
+    watchdog_.progress("take memory for weights and sums", run_.state.step);
+    run_.parameters = reducer_->place_parameters(
+        on_device(run_.parameters, compute_.device),
+        most_partial_sums(world_, plan_, reduction_of(settings_), parallel_.grid().shape().data, run_.state.step, total_steps_, [&] { watchdog_.alive(); }));
     for (AdamState& adam : run_.adam) adam = {adam.first.to(compute_.device), adam.second.to(compute_.device), adam.updates};
     const bool scaled = has_loss_scale(settings_.numerics);
     if (!scaled) run_.state.loss_scale = 0;
@@ -133,13 +127,14 @@ class Trainer {
   }
 
   // Published weights in place of random ones; a run that goes on has its own.
-  void take_pretrained(const at::Tensor& whole) {
+  void take_pretrained() {
     const std::string& folder = settings_.model.text.pretrained;
     if (folder.empty()) return;
     if (!data_.catalogue.schema.notes)
       throw Error(ErrorKind::configuration, fmt::format("text.pretrained = \"{}\": {} has no notes to encode", folder, settings_.data.shards)).mark_shared();
     watchdog_.progress("read the pretrained encoder", 0);
-    extra_["encoder"] = {{"directory", folder}, {"digest", load_pretrained(world_, log_, settings_, data_.catalogue, network_.layout.whole, whole)}};
+    const HeldStages held{network_.layout, parallel_.holding().own(), run_.parameters};
+    extra_["encoder"] = {{"directory", folder}, {"digest", load_pretrained(world_, log_, settings_, data_.catalogue, held)}};
   }
 
   [[nodiscard]] std::optional<std::filesystem::path> checkpoint_to_resume(const std::string& mode) const {
@@ -175,7 +170,7 @@ class Trainer {
     extra_ = nlohmann::ordered_json::parse(head.manifest.extra_json);
     warn_of_another_machine(from, machine);
     std::vector<StageWish> wishes;
-    for (std::size_t i = 0; i < reducer_.stages(); ++i) wishes.push_back({reducer_.stage(i), reducer_.updated(i).offset, reducer_.updated(i).count});
+    for (std::size_t i = 0; i < reducer_->stages(); ++i) wishes.push_back({reducer_->stage(i), reducer_->updated(i).offset, reducer_->updated(i).count});
     for (LoadedTensors& tensors : load_tensors(world_, head, network_.layout.whole, wishes, true)) {
       run_.parameters.push_back(std::move(tensors.parameters));
       run_.adam.push_back({std::move(tensors.moments.first), std::move(tensors.moments.second), head.state.updates});
@@ -206,7 +201,7 @@ class Trainer {
     validation_source_ = make_source(data_, fields_);
     const GridPlace& place = parallel_.grid().place();
     Prefetcher batches(plan_, data_.index, *train_source, collator_, {parallel_.grid().shape().data, place.data, run_.state.step, total_steps_, 2, hidden()});
-    const StepTools tools{parallel_, network_,        reducer_,     batches, settings_.optim, settings_.numerics, settings_.model.heads.weight,
+    const StepTools tools{parallel_, network_,        *reducer_,    batches, settings_.optim, settings_.numerics, settings_.model.heads.weight,
                           watchdog_, run_.state.seed, total_steps_, trace_};
     tell_untraced(log_, trace_, run_.state.step, total_steps_);
     Progress progress(log_, terminal_, total_steps_);
@@ -306,10 +301,10 @@ class Trainer {
     const GridPlace& place = parallel_.grid().place();
     const std::vector<at::Tensor> parameters = on_device(run_.parameters, at::kCPU);
     CheckpointSource source{network_.layout.whole, {}, place.data, parallel_.grid().shape().data, run_.state, loaded_.toml, data_.catalogue, extra_.dump()};
-    for (std::size_t i = 0; i < reducer_.stages(); ++i) {
-      const Range slice = reducer_.slice(i);  // of moments that every rank has whole, each writes a slice too
-      const auto own = [&](const at::Tensor& moments) { return moments.narrow(0, slice.offset - reducer_.updated(i).offset, slice.count).cpu(); };
-      source.stages.push_back({reducer_.stage(i), parameters[i], {slice.offset, own(run_.adam[i].first), own(run_.adam[i].second)}});
+    for (std::size_t i = 0; i < reducer_->stages(); ++i) {
+      const Range slice = reducer_->slice(i);  // of moments that every rank has whole, each writes a slice too
+      const auto own = [&](const at::Tensor& moments) { return moments.narrow(0, slice.offset - reducer_->updated(i).offset, slice.count).cpu(); };
+      source.stages.push_back({reducer_->stage(i), parameters[i], {slice.offset, own(run_.adam[i].first), own(run_.adam[i].second)}});
     }
     save_checkpoint(world_, folder_, name, source);
   }
@@ -347,7 +342,7 @@ class Trainer {
   Parallel parallel_;
   Network network_;
   ReducerChoice choice_;
-  GradientReducer reducer_;
+  std::optional<GradientReducer> reducer_;
   BatchPlan plan_;
   FieldSelection fields_;
   Collator collator_;
@@ -379,7 +374,7 @@ RunSummary train(const Communicator& world, const Log& log, const LoadedSettings
     remove_temporaries(run.dir);
   });
   watchdog.progress("make the grid", 0);
-  require_equal_plans(world, {digest_of_program(), digest_of_settings(loaded.toml)});
+  require_equal_plans(world, agreed(world, [&] { return std::vector{digest_of_program(), digest_of_settings(loaded.toml)}; }));
   const ProcessGrid grid(world.split(0, world.rank()),
                          grid_shape(world.size(), loaded.settings.parallel.data, static_cast<int>(loaded.settings.parallel.pipeline)));
   const Compute compute = prepare_compute(loaded.settings, grid);
@@ -388,7 +383,7 @@ RunSummary train(const Communicator& world, const Log& log, const LoadedSettings
   watchdog.progress("open the data set", 0);
   DataSet data = open_data_set(world, loaded.settings.data.shards, verify_named(loaded.settings.data.verify), [&] { watchdog.alive(); });
   watchdog.progress("make the model", 0);
-  const ModelCut cut = cut_for(world, log, loaded.settings, compute, data, grid.shape());
+  const ModelCut cut = cut_for(grid, log, loaded.settings, compute, data, Workload::training, [&] { watchdog.alive(); });
   std::optional<Trace> trace;
   if (traced) trace.emplace(*traced);
   const auto trainer = agreed(world, [&] {

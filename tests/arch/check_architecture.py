@@ -1,4 +1,4 @@
-"""Holds the source to its architecture: include edges, fences around libraries, file lengths."""
+"""Holds the source to its architecture: include edges, fences around libraries, lengths of files and functions."""
 
 import os
 import pathlib
@@ -38,6 +38,33 @@ FENCES = {
 }
 
 
+MOST_FILE_LINES, MOST_FUNCTION_LINES = 400, 60
+NO_FUNCTION = re.compile(r"\s*(namespace|class|struct|enum|union|extern|template|#|//|\}|public:|private:)")
+
+
+def long_functions(lines):
+    """(line, length) of functions that are too long. Formatted code is known: a function closes with a brace in the column in which it begins."""
+    found = []
+    for margin in (0, 2):
+        begin = None
+        for number, line in enumerate(lines, 1):
+            indent = len(line) - len(line.lstrip())
+            if begin is not None and line == " " * margin + "}":
+                if number - begin + 1 > MOST_FUNCTION_LINES:
+                    found.append((begin, number - begin + 1))
+                begin = None
+            elif line.strip() and indent == margin and "(" in line and not NO_FUNCTION.match(line) and not line.endswith((";", "}")):
+                begin = number
+    return found
+
+
+def lengths(path, name):
+    lines = path.read_text().splitlines()
+    faults = [f"{name}: {len(lines)} lines; {MOST_FILE_LINES} at most"] if len(lines) > MOST_FILE_LINES else []
+    functions = [] if name.parts[0] == "tests" else long_functions(lines)  # those of tests are tables of cases
+    return faults + [f"{name}:{line}: a function of {length} lines; {MOST_FUNCTION_LINES} at most" for line, length in functions]
+
+
 def main() -> int:
     faults = []
     files = sorted(p for p in (SOURCE / "src").rglob("*") if p.suffix in (".h", ".cpp", ".cu"))
@@ -47,8 +74,7 @@ def main() -> int:
         folder = relative.parts[0] if len(relative.parts) > 1 else ""
         text = path.read_text()
         checked += 1
-        if len(text.splitlines()) > 400:
-            faults.append(f"{relative}: {len(text.splitlines())} lines; 400 at most")
+        faults += lengths(path, relative)
         if folder and folder not in ALLOWED:
             faults.append(f"{relative}: folder '{folder}' has no line in {pathlib.Path(__file__).name}")
             continue
@@ -59,6 +85,9 @@ def main() -> int:
             for pattern, homes in FENCES.items():
                 if folder and folder not in homes and str(relative) not in homes and re.search(pattern, line):
                     faults.append(f"{relative}:{number}: '{line.strip()}' belongs in {homes or 'no folder'}")
+    for folder in ("tests", "perf"):
+        for path in sorted(p for p in (SOURCE / folder).rglob("*") if p.suffix in (".h", ".cpp")):
+            faults += lengths(path, path.relative_to(SOURCE))
     if checked == 0:
         faults.append(f"no source files under {SOURCE / 'src'}")
     print("\n".join(faults) or f"{checked} files keep to the architecture")

@@ -1,4 +1,7 @@
 add_mpi_test(slice_exchange RANKS 1 2 3 4 TORCH LINK tributary_optim)
+add_mpi_test(sum_memory RANKS 1 3 TORCH LINK tributary_train)
+add_mpi_test(nccl_refusal RANKS 1 2 LINK tributary_comm)
+set_tests_properties(mpi.nccl_refusal.1 mpi.nccl_refusal.2 PROPERTIES ENVIRONMENT "${test_environment};CUDA_VISIBLE_DEVICES=")
 if(TRIBUTARY_CUDA)
   add_mpi_test(gpu_slice_exchange RANKS 1 2 4 TORCH LINK tributary_optim)
   foreach(ranks IN ITEMS 1 2 4)

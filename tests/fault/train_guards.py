@@ -104,19 +104,24 @@ def evaluation_needs_no_training_rows_and_refuses_an_empty_split(folder, shards)
     assert subprocess.run(made, capture_output=True).returncode == 0
     assert json.loads((cohort / "catalogue.json").read_text())["parts"][0]["rows"] == [0, 0, 2]
 
-    def evaluate(split: str) -> subprocess.CompletedProcess:
-        out = str(folder / f"out-{split}")
+    def evaluate(split: str, *options: str) -> subprocess.CompletedProcess:
+        out = str(folder / "-".join(("out", split, *options)))
         command = ["mpirun", "-n", "2", "--oversubscribe", "--bind-to", "none", BINARY, "evaluate", "--checkpoint", str(run.folder), "--shards", str(cohort)]
-        return subprocess.run([*command, "--split", split, "--out", out], capture_output=True, text=True)
+        return subprocess.run([*command, "--split", split, "--out", out, *options], capture_output=True, text=True)
 
     done = evaluate("test")
     assert done.returncode == 0, done.stderr
     metrics = json.loads((folder / "out-test" / "metrics.json").read_text())
     assert metrics["records"] == {"test": 2} and any("auroc_interval_95" in task for task in metrics["tasks"].values()), metrics
+    cut = evaluate("test", "--pipeline", "2")  # blocks are measured on the records there are
+    assert cut.returncode == 0 and "chosen from measured costs" in cut.stderr, cut.stderr
+    assert (folder / "out-test---pipeline-2" / "predictions.csv").read_text() == (folder / "out-test" / "predictions.csv").read_text()
     empty = evaluate("train")
     assert empty.returncode == 65 and 'has no records in split "train"' in empty.stderr, (empty.returncode, empty.stderr)
     training = Run(folder, "untrainable", cohort)
-    assert training.train(1, STEPS) == 65 and "the training split has no records" in training.log(), training.log()
+    for number, (ranks, *settings) in enumerate([(1,), (2, "parallel.pipeline=2"), (1, "parallel.memory_limit=4")], 1):
+        assert training.train(ranks, STEPS, *settings) == 65, training.log()
+        assert training.log().count("the training split has no records; build the shards with another split.salt or more records") == number, training.log()
 
 
 CASES = [second_job_in_a_folder_is_refused_naming_the_first, signal_while_loading_ends_with_75, rank_stopped_while_loading_ends_the_job_with_76,

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 
+#include "base/error.h"
 #include "support/grid_training.h"
 
 namespace tributary {
@@ -65,6 +66,52 @@ TEST(ExactTraining, is_equal_bit_for_bit_whatever_sums_the_gradients_and_however
       }
     }
   EXPECT_GE(compared, 8);
+}
+
+TEST(ExactTraining, is_equal_bit_for_bit_where_most_ranks_own_nothing_of_what_is_trained) {
+  const auto world = Communicator::world();
+  TrainingCase given{two_block_model(), Reduction::exact, 6, [](std::int64_t step) { return 3 + step % 5; }};
+  for (ParameterSpec& parameter : given.model.parameters) parameter.trainable = parameter.name == "head.weight";  // one block of an arena: the last rank's
+  const TrainingResult alone = train_alone(given);
+  EXPECT_GT(*std::max_element(alone.norms.begin(), alone.norms.end()), 0);
+  int compared = 0;
+  for (const int local : {1, 2, 3, 4}) {
+    if (world.size() % local != 0) continue;
+    given.nodes.clear();
+    for (int r = 0; r < world.size(); ++r) given.nodes.push_back(r / local);
+    for (const char* reducer : {"mpi", "window", "nccl"}) {
+      given.reducer = reducer;
+      expect_equal(train_together(given), alone, fmt::format("{}, {} ranks a node", reducer, local));
+      ++compared;
+    }
+  }
+  EXPECT_GE(compared, world.size() == 1 ? 3 : 6);
+}
+
+TEST(GradientReducer, refuses_sums_and_weights_that_do_not_fit_into_shared_memory_together) {
+  const auto world = Communicator::world();
+  if (world.size() == 1) return;  // shares with nobody
+  const ProcessGrid grid(world.split(0, world.rank()), {world.size(), 1});
+  const Parallel parallel(grid, ParallelConfig{});
+  const ModelLayout layout = lay_out(two_block_model(), {0});
+  const std::vector<int> nodes(static_cast<std::size_t>(world.size()), 0);
+  const ReducerChoice choice = choose_reducer("window", at::kCPU, grid.shape(), grid.places(), nodes);
+  const std::size_t partials = std::size_t{1} << 30;
+  for (const bool sharded : {true, false}) {
+    GradientReducer reducer(parallel.holding(), layout, Reduction::exact, choice, at::kCPU, sharded);
+    const StageLayout& stage = layout.stages.front();
+    const auto weights = static_cast<double>(sharded ? stage.parameters.total : stage.parameters.trainable);
+    const double bytes = 4 * (static_cast<double>(partials) * world.size() * static_cast<double>(stage.gradient) + weights);
+    try {
+      static_cast<void>(reducer.place_parameters({make_arena(stage.parameters, at::kFloat)}, partials));
+      FAIL() << "far more than any node has";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::launch);
+      const std::string words = error.what();
+      EXPECT_NE(words.find(fmt::format("{:.1f} MiB are needed on this node", bytes / 1048576)), std::string::npos) << words;
+      EXPECT_NE(words.find("parallel.reducer = \"mpi\""), std::string::npos) << words;
+    }
+  }
 }
 
 TEST(FastTraining, differs_from_exact_by_rounding_only) {

@@ -74,19 +74,5 @@ TEST(NcclWire, keeps_messages_between_the_computation_before_and_after_them) {
   EXPECT_THROW(wire.wire->exchange(std::move(late)), Error) << "after abort()";
 }
 
-TEST(NcclWire, is_refused_on_all_ranks_together_in_the_drivers_words_where_there_is_no_gpu) {
-  const auto world = Communicator::world();
-  if (take_gpu(world)) GTEST_SKIP() << "a GPU is here";
-  try {
-    static_cast<void>(make_nccl_wire(world, nullptr, nullptr));
-    FAIL() << "a wire between no GPUs";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::launch);
-    EXPECT_TRUE(error.shared());
-    EXPECT_NE(std::string(error.what()).find("rank 0: "), std::string::npos) << error.what();
-    EXPECT_NE(std::string(error.what()).find(gpu_support().problem), std::string::npos) << error.what();
-  }
-}
-
 }  // namespace
 }  // namespace tributary

@@ -107,6 +107,24 @@ Outcome outcome_of(const std::filesystem::path& run) {
   return outcome;
 }
 
+// A run that others are compared with: one that stood still, or whose numbers are none, would be equal to as bad ones.
+void expect_training(const std::filesystem::path& run) {
+  const std::vector<nlohmann::json> events = events_of(run);
+  check(events.size() == steps, "{}: {} steps", run.string(), events.size());
+  for (const nlohmann::json& event : events) {
+    const bool sound = event.at("applied").get<bool>() && event.at("loss").is_number() && std::isfinite(event.at("loss").get<double>());
+    check(sound, "{}: a step was skipped, or its loss is not finite: {}", run.string(), event.dump());
+  }
+  const Manifest before = load_manifest(run / checkpoint_name(middle)), after = load_manifest(run / checkpoint_name(steps));
+  std::size_t all = 0, moved = 0;
+  for (const TensorRecord& tensor : before.tensors) {
+    if (!tensor.tensor.name.starts_with("model/")) continue;
+    ++all;
+    moved += after.find(tensor.tensor.name)->digest == tensor.digest ? 0 : 1;
+  }
+  check(all > 10 && moved == all, "{}: {} of {} parameters moved between steps {} and {}", run.string(), moved, all, middle, steps);
+}
+
 // What differs from the run on one rank; empty: nothing.
 std::string difference(const Outcome& found, const Outcome& wanted, const GridCase& one) {
   const std::size_t compared = one.resumed ? steps - middle : steps;
@@ -138,7 +156,9 @@ class Job {
     for (const GridCase& reference : references) {
       const auto place = folder_ / fmt::format("reference-{}", number);
       folders_[named(reference)] = place;
-      if (number++ % static_cast<std::size_t>(world_.size()) == static_cast<std::size_t>(world_.rank())) run(Communicator::self(), reference, place, "never");
+      if (number++ % static_cast<std::size_t>(world_.size()) != static_cast<std::size_t>(world_.rank())) continue;
+      run(Communicator::self(), reference, place, "never");
+      expect_training(place);
     }
     world_.barrier();
   }

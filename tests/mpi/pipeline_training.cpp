@@ -98,6 +98,35 @@ TEST(PipelineTraining, is_equal_bit_for_bit_in_half_precision_where_all_ranks_sk
   }
 }
 
+// Its sums have no elements, its weights are there all the same.
+TEST(PipelineTraining, is_equal_bit_for_bit_with_a_first_stage_that_trains_nothing) {
+  const auto world = Communicator::world();
+  TrainingCase given{nine_block_model(), Reduction::exact, 4, [](std::int64_t) -> std::int64_t { return 7; }};
+  for (ParameterSpec& parameter : given.model.parameters)
+    if (parameter.name.starts_with("input.") || parameter.name == "layer.1.weight") parameter.trainable = false;
+  const TrainingResult alone = train_alone(given);
+  EXPECT_EQ(std::set<double>(alone.losses.begin(), alone.losses.end()).size(), 4U) << "losses stand still";
+  int compared = 0;
+  for (const Grid& shape : grids(world.size()))
+    for (ParallelConfig config : configs(shape.pipeline)) {
+      const int stages = shape.pipeline * static_cast<int>(config.virtual_stages);
+      if (shape.pipeline == 1 || stages > 8) continue;
+      config.partition = {2};
+      for (int s = 1; s < stages; ++s) config.partition.push_back(7 * s / (stages - 1) - 7 * (s - 1) / (stages - 1));
+      ASSERT_EQ(lay_out(given.model, cut_of(config, given.model)).stages.front().gradient, 0);
+      const ProcessGrid grid(world.split(0, world.rank()), {shape.data, shape.pipeline});
+      for (const char* reducer : {"mpi", "window"})
+        for (const int local : {1, world.size()}) {  // ranks a node
+          given.nodes.clear();
+          for (int r = 0; r < world.size(); ++r) given.nodes.push_back(r / local);
+          given.reducer = reducer;
+          expect_equal(train_on_grid(Parallel(grid, config), given), alone, fmt::format("{}, {}, {} a node", named(shape, config), reducer, local));
+          ++compared;
+        }
+    }
+  EXPECT_GE(compared, world.size() == 1 ? 0 : 12);  // one rank alone has no first stage
+}
+
 TEST(PipelineTraining, takes_any_partition) {
   const auto world = Communicator::world();
   const TrainingCase given{nine_block_model(), Reduction::exact, 4, [](std::int64_t) -> std::int64_t { return 5; }};

@@ -1,6 +1,9 @@
 // Backends of SliceExchange in host memory against support/slice_exchange_conformance.h.
+#include <fmt/core.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <memory>
 #include <span>
 
@@ -81,6 +84,86 @@ TEST(MessageExchange, shares_a_wire_with_another_whose_buckets_become_ready_in_a
   EXPECT_GT(compared[0], 0);
 }
 
+TEST(HostExchange, has_the_partial_sums_that_were_reserved_before_any_step) {
+  const auto world = Communicator::world();
+  const Stage s;
+  for (const TeamShape team : {TeamShape{1, world.size()}, TeamShape{world.size(), 1}}) {
+    HostExchange exchange(world, team, slice_gradient(s.layout, 0, world.size()), s.buckets);
+    EXPECT_THROW(static_cast<void>(exchange.partial(0)), Error);
+    exchange.reserve(5);
+    std::vector<const void*> places;
+    for (std::size_t n = 0; n < 5; ++n) places.push_back(exchange.partial(n).const_data_ptr());
+    EXPECT_THROW(static_cast<void>(exchange.partial(5)), Error);
+    run_steps(world, exchange, team);  // needs fewer
+    for (std::size_t n = 0; n < 5; ++n) EXPECT_EQ(exchange.partial(n).const_data_ptr(), places[n]);
+    EXPECT_THROW(static_cast<void>(exchange.partial(5)), Error);
+  }
+}
+
+TEST(HostExchange, keeps_what_receives_under_way_write_to_when_an_error_ends_a_step) {
+  const auto world = Communicator::world();
+  if (world.size() == 1) return;  // nothing is received
+  const Stage s;
+  const TeamShape team{world.size(), 1};
+  auto exchange = std::make_unique<HostExchange>(world, team, slice_gradient(s.layout, 0, world.size()), s.buckets);
+  exchange->start(plan_sum(Reduction::exact, leaf_bounds(world.size(), world.size()), team));
+  const at::Tensor sum = exchange->partial(0);
+  const std::size_t owners = sum.use_count();
+  exchange.reset();
+  EXPECT_EQ(sum.use_count(), owners) << "the exchange's own hold on its memory ended with it";
+  world.barrier();
+  exchange = std::make_unique<HostExchange>(world, team, slice_gradient(s.layout, 0, world.size()), s.buckets);
+  run_steps(world, *exchange, team);
+  const at::Tensor finished = exchange->partial(0);
+  exchange.reset();
+  EXPECT_EQ(finished.use_count(), 1U) << "of an exchange that ends in order";
+}
+
+// No file of any size can be made: what takes shared memory fails.
+struct NoFiles {
+  NoFiles() {
+    std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    rlimit none = before;
+    none.rlim_cur = 0;
+    setrlimit(RLIMIT_FSIZE, &none);
+  }
+  ~NoFiles() { setrlimit(RLIMIT_FSIZE, &before); }
+  NoFiles(const NoFiles&) = delete;
+  NoFiles& operator=(const NoFiles&) = delete;
+  rlimit before{};
+};
+
+TEST(HostExchange, needs_no_shared_memory_with_one_rank_a_node) {
+  const auto world = Communicator::world();
+  const Stage s;
+  const TeamShape team{world.size(), 1};
+  const auto parts = slice_gradient(s.layout, 0, world.size());
+  const NoFiles limit;
+  HostExchange exchange(world, team, parts, s.buckets);
+  run_steps(world, exchange, team);
+  run_weights(world, exchange, s);
+  if (world.size() > 1) {
+    EXPECT_THROW(HostExchange(world, TeamShape{1, world.size()}, parts, s.buckets), Error) << "the limit limits nothing";
+  }
+}
+
+TEST(SharedMemory, of_a_whole_node_is_refused_with_its_sum_before_any_is_made) {
+  const auto world = Communicator::world();
+  try {
+    require_shared_memory(world, world, std::size_t{1} << 50, "sums", "take less");
+    FAIL() << "PiBs of shared memory";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::launch);
+    EXPECT_TRUE(error.shared());
+    const std::string words = error.what();
+    EXPECT_NE(words.find(fmt::format("for sums: {}.0 MiB are needed on this node", world.size() * 1073741824LL)), std::string::npos) << words;
+    EXPECT_NE(words.find("MiB free"), std::string::npos) << words;
+    EXPECT_NE(words.find("take less"), std::string::npos) << words;
+  }
+  EXPECT_NO_THROW(require_shared_memory(world, world, 4096, "sums", "take less"));
+}
+
 TEST(SharedMemory, that_does_not_fit_is_refused_by_all_ranks_with_its_size_and_the_setting) {
   const auto world = Communicator::world();
   try {
@@ -88,9 +171,9 @@ TEST(SharedMemory, that_does_not_fit_is_refused_by_all_ranks_with_its_size_and_t
     FAIL() << "a PiB of shared memory";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::launch);
-    const std::string words = error.what();
-    EXPECT_NE(words.find("for a test: 1073741824.0 MiB are needed"), std::string::npos) << words;
-    EXPECT_NE(words.find("take less"), std::string::npos) << words;
+    const std::string words = error.what(), alone = "a test: cannot map 1073741824.0 MiB of memory";
+    EXPECT_NE(words.find(world.size() == 1 ? alone : "for a test: 1073741824.0 MiB are needed"), std::string::npos) << words;
+    EXPECT_EQ(words.find("take less") != std::string::npos, world.size() > 1) << words;
   }
   const SharedMemory memory(world, 4096, "a test", "take less");
   NodeSignals signals(world);

@@ -3,7 +3,14 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <pthread.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <csignal>
+
+#include "base/error.h"
+#include "comm/progress_thread.h"
 
 namespace tributary {
 namespace {
@@ -88,6 +95,66 @@ TEST(Watchdog, stays_silent_while_there_is_progress) {
     world.barrier();
   }
   EXPECT_EQ(acts.load(), 0);
+}
+
+TEST(Watchdog, watches_until_every_rank_has_left_it) {
+  const auto world = Communicator::world();
+  const int sleeper = world.size() - 1;
+  const int process = std::stoi(world.all_gather(std::to_string(::getpid())).back());
+  std::string told;
+  std::atomic<int> acts{0};
+  {
+    Watchdog watchdog(world, 2, {}, [&](const std::string& report) {
+      told = report;
+      ++acts;
+      if (world.rank() == 0) ::kill(process, SIGCONT);
+    });
+    watchdog.progress("all together", 9);
+    if (world.rank() == sleeper && world.size() > 1) std::raise(SIGSTOP);
+  }
+  if (world.size() == 1) return;
+  if (world.rank() == 0) {
+    EXPECT_EQ(acts.load(), 1);
+    EXPECT_NE(told.find("\"leave the watchdog\" of step 9; missing ranks: stopped " + std::to_string(sleeper)), std::string::npos) << told;
+  }
+  world.barrier();
+}
+
+// A stack that no machine has room for stands for a machine that gives no thread; root may pass the limits of processes.
+class NoThreads {
+ public:
+  NoThreads() {
+    pthread_getattr_default_np(&before_);
+    pthread_attr_t huge = before_;
+    pthread_attr_setstacksize(&huge, std::size_t{1} << 47);
+    pthread_setattr_default_np(&huge);
+  }
+  ~NoThreads() { pthread_setattr_default_np(&before_); }
+  NoThreads(const NoThreads&) = delete;
+  NoThreads& operator=(const NoThreads&) = delete;
+
+ private:
+  pthread_attr_t before_{};
+};
+
+template <class Make>
+void expect_refusal(const std::string& purpose, const Make& make) {
+  const NoThreads none;
+  try {
+    make();
+    ADD_FAILURE() << "a thread has started";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::launch);
+    EXPECT_EQ(std::string(error.what()).find("no thread for " + purpose), 0) << error.what();
+    EXPECT_NE(std::string(error.what()).find("ulimit -u"), std::string::npos) << error.what();
+  }
+}
+
+TEST(Watchdog, names_the_limit_when_the_machine_gives_no_thread) {
+  const auto world = Communicator::world();
+  expect_refusal("the watchdog", [&] { const Watchdog watchdog(world, 10, {}); });
+  expect_refusal("the messages of a rank that computes", [] { const ProgressThread messages; });
+  world.barrier();
 }
 
 }  // namespace

@@ -23,11 +23,11 @@ def plan(run: Run, *settings: str) -> subprocess.CompletedProcess:
 
 
 def memory(report: str) -> list[list[float]]:
-    """Of each rank in MiB: weights, gradients, partial sums, optimizer, activations."""
+    """Of each rank in MiB: weights, their rounded copy, gradients, partial sums, received ones, optimizer, activations."""
     table = report.split("rank MiB")[1].split("\n\n")[0].splitlines()[1:]
     rows = [line.split() for line in table if re.match(r"\d+ ", line)]
     assert rows, report
-    return [[float(value) for value in row[1:6]] for row in rows]
+    return [[float(value) for value in row[1:8]] for row in rows]
 
 
 def check_plan(run: Run, *parallel: str) -> str:

@@ -14,6 +14,10 @@ from runs import BINARY, Run, make_shards  # noqa: E402
 
 LEAVES = [3, 4]  # of the 7 of a step, by pipeline
 
+# Every layer is a bucket of its own: just above the 2^20 elements at which one ends.
+WIDE = ["parallel.pipeline=2", "parallel.schedule=1f1b", "train.steps=3", "train.evaluate_every=3", "model.family=text_mlm", "text.layers=6"]
+WIDE += ["text.width=256", "text.heads=4", "text.intermediate=1536", "parallel.partition=[4, 5]", "train.global_batch=7", "train.micro_batch=1"]
+
 
 class Traced(Run):
     def trace(self, ranks: int, steps: str, *settings: str) -> int:
@@ -100,23 +104,36 @@ def expect_messages(events: list[dict], step: int) -> None:
     assert len(steps) == len([e for e in events if e["ph"] == "f"]) == 2 * 2 * sum(LEAVES), "an arrow for each message of two steps"
 
 
-def computed_together(events: list[dict], step: int) -> float:
-    """Time for which two ranks computed at once; which of them do is for the machine to say, where ranks share its cores."""
-    work = [spans(of_rank(events, rank), "compute", step=step) for rank in range(4)]
-    pairs = ((a, b) for first in range(4) for other in range(first) for a in work[first] for b in work[other])
-    return sum(max(0.0, min(end(a), end(b)) - max(a["ts"], b["ts"])) for a, b in pairs)
+def computed_together(events: list[dict], step: int, data: int) -> float:
+    """Time for which the two ranks of a copy of the model computed at once: what a pipeline is for. Two copies do without one."""
+    first, last = (spans(of_rank(events, rank), "compute", step=step) for rank, place in places(events).items() if place[0] == data)
+    return sum(max(0.0, min(end(a), end(b)) - max(a["ts"], b["ts"])) for a in first for b in last)
+
+
+def expect_order_of_reduction(events: list[dict], step: int) -> None:
+    for rank in range(4):
+        own = of_rank(events, rank)
+        reduce, compute = spans(own, "reduce", step=step), spans(own, "compute", step=step)
+        assert {"finish sums", "norm"} <= {s["name"] for s in reduce} <= {"sum buckets", "finish sums", "norm"}, reduce
+        assert end(spans(own, "input", step=step)[0]) <= compute[0]["ts"]
+        assert spans(own, "update", step=step)[0]["ts"] >= end(reduce[-1])
+        assert {s["name"] for s in spans(own, "communication", step=step)} == {"sum of label counts", "sum of losses"}
+
+
+def sums_in_last_backward(events: list[dict], rank: int, step: int) -> int:
+    own = of_rank(events, rank)
+    last = [s for s in spans(own, "compute", step=step) if s["name"] == "backward"][-1]
+    sums = [s for s in spans(own, "reduce", step=step) if s["name"] == "sum buckets"]
+    assert all(last["ts"] <= s["ts"] and end(s) <= end(last) for s in sums), f"rank {rank}: {sums} outside of {last}"
+    return len(sums)
 
 
 def expect_overlap(events: list[dict], step: int) -> None:
-    """Of sums over ranks with backward."""
-    for rank in range(4):
-        own = of_rank(events, rank)
-        reduce, backward = spans(own, "reduce", step=step), [s for s in spans(own, "compute", step=step) if s["name"] == "backward"]
-        assert reduce[0]["ts"] < end(backward[-1]), f"rank {rank} sums after its last backward alone"
-        assert {s["name"] for s in reduce} == {"sum buckets", "finish sums", "norm"}, reduce
-        assert end(spans(own, "input", step=step)[0]) <= spans(own, "compute", step=step)[0]["ts"]
-        assert spans(own, "update", step=step)[0]["ts"] >= end(reduce[-1])
-        assert {s["name"] for s in spans(own, "communication", step=step)} == {"sum of label counts", "sum of losses"}
+    """Of sums over ranks with backward, in a model whose stages have three buckets or more. A rank sums at the end of a block what all ranks of the stage have
+    ready: of two ranks, however their blocks fall, one finds something twice, so the first time another block of its backward was still to come."""
+    for stage in (0, 1):
+        found = [sums_in_last_backward(events, rank, step) for rank, place in places(events).items() if place[1] == stage]
+        assert len(found) == 2 and max(found) >= 2, f"stage {stage} sums {found} times beside backward"
 
 
 def expect_steps(events: list[dict], wanted: set[int]) -> None:
@@ -138,8 +155,14 @@ def main() -> None:
         for step in (2, 3):
             expect_schedule(events, step)
             expect_messages(events, step)
-            expect_overlap(events, step)
-        assert sum(computed_together(events, step) for step in (2, 3)) > 0, "no two ranks ever computed at once"
+            expect_order_of_reduction(events, step)
+        for data in (0, 1):
+            assert sum(computed_together(events, step, data) for step in (2, 3)) > 0, f"the ranks of copy {data} never computed at once"
+
+        wide = Traced(folder, "wide", shards)
+        assert wide.trace(4, "steps=2:3", *WIDE) == 0, wide.log()
+        for step in (2, 3):
+            expect_overlap(wide.events(), step)
 
         cut = Traced(folder, "cut", shards)
         zero = ["parallel.pipeline=2", "parallel.schedule=zb_h1", "train.steps=2", "train.evaluate_every=2"]

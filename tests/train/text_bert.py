@@ -1,5 +1,5 @@
-"""text_bert on a data set with concepts: equal bits on 1 to 4 ranks, with leaves by records and by tokens, across a resume, and with the frozen encoder's vectors
-read from a cache; predictions of every candidate pair; export; what it refuses."""
+"""text_bert on a data set with concepts: equal bits on 1 to 4 ranks and in pipelines, with leaves by records and by tokens, across a resume, and with the frozen
+encoder's vectors read from a cache; predictions of every candidate pair; export; what it refuses."""
 
 import json
 import pathlib
@@ -45,6 +45,8 @@ def fine_tuned(folder: pathlib.Path, shards: pathlib.Path) -> None:
     one = trained("one", 1)
     for ranks in (2, 3, 4):
         expect_equal(trained(f"ranks{ranks}", ranks), one, 6)
+    expect_equal(trained("pipeline", 2, "parallel.pipeline=2", "parallel.schedule=zb_h1", "parallel.recompute=all"), one, 6)
+    expect_equal(trained("grid", 4, "parallel.pipeline=2", "parallel.schedule=gpipe"), one, 6)
     assert {s["leaves"] for s in one.steps()} == {7} and all(set(s["task_losses"]) == {TASK} for s in one.steps())
     tokens = "train.micro_batch_tokens=700"
     packed, resumed = trained("packed", 1, tokens), Run(folder, "resumed", shards)
@@ -85,6 +87,9 @@ def cached(folder: pathlib.Path, shards: pathlib.Path) -> None:
     three = Run(folder, "three", shards)
     assert three.train(3, *FROZEN, cache) == 0, three.log()
     expect_equal(three, off, 6)
+    piped = Run(folder, "piped", shards)
+    assert piped.train(2, *FROZEN, cache, "parallel.pipeline=2") == 0, piped.log()
+    expect_equal(piped, off, 6)
     built = segments(folder / "cache")
     assert encoded(three) == len(built) > 20, (encoded(three), len(built))
     # Cut off and damaged, on another number of ranks, with a resume.

@@ -42,6 +42,13 @@ std::string add_concepts(BlockList& list, const SequenceLayout& layout, const Fu
 
 }  // namespace
 
+std::function<std::vector<TensorShape>(const Batch&, const LeafContext&)> relation_shapes(const TaskHead& head, const Task& task) {
+  return [number = head.task, width = task.output_width()](const Batch& batch, const LeafContext&) -> std::vector<TensorShape> {
+    using Type = TensorShape::Type;
+    return {{{}, true, Type::single}, {{1}, false, Type::wide}, {{batch.pairs[number].head.size(0), width}, false, Type::single}};
+  };
+}
+
 std::vector<at::Tensor> relation_outcome(const at::Tensor& logits, const TaskHead& head, const BlockInput& in) {
   const LabelTensors& labels = in.batch.labels[head.task];
   const at::Tensor sum = loss_sum(TaskKind::relation, head.loss, logits, labels.value, labels.valid);
@@ -55,10 +62,7 @@ void add_relation_head(BlockList& list, const ModelSettings& settings, const Tas
   draft.spec.reads = {BatchField::entities, BatchField::labels};
   draft.spec.gives = {gives.loss, gives.loss_sums, probability_name(task)};
   draft.spec.shape_reads = {BatchField::notes, BatchField::entities, BatchField::labels};
-  draft.spec.shapes = [number = head.task, width = task.output_width()](const Batch& batch, const LeafContext&) -> std::vector<TensorShape> {
-    using Type = TensorShape::Type;
-    return {{{}, true, Type::single}, {{1}, false, Type::wide}, {{batch.pairs[number].head.size(0), width}, false, Type::single}};
-  };
+  draft.spec.shapes = relation_shapes(head, task);
   draft.take(concepts);
   std::vector<LinearLayer> layers;
   std::int64_t width = 3 * fused.width;

@@ -13,6 +13,9 @@ namespace tributary {
 void add_relation_head(BlockList& list, const ModelSettings& settings, const Task& task, const TaskHead& head, const SequenceLayout& layout,
                        const FusedNames& fused, const HeadNames& gives);
 
+// Of what relation_outcome() gives; reads entities and labels (the pairs).
+[[nodiscard]] std::function<std::vector<TensorShape>(const Batch&, const LeafContext&)> relation_shapes(const TaskHead& head, const Task& task);
+
 // What a relation block gives: its part of the loss, the loss sum, the probabilities. logits [P, classes] of the task of `head`.
 [[nodiscard]] std::vector<at::Tensor> relation_outcome(const at::Tensor& logits, const TaskHead& head, const BlockInput& in);
 

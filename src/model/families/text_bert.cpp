@@ -29,6 +29,8 @@ void add_pair_head(BlockList& list, const ModelSettings& settings, const Task& t
   BlockDraft draft("relation");
   draft.spec.reads = {BatchField::notes, BatchField::entities, BatchField::labels};
   draft.spec.gives = {loss_name, loss_sums_name, probability_name(task)};
+  draft.spec.shape_reads = {BatchField::entities, BatchField::labels};
+  draft.spec.shapes = relation_shapes(head, task);
   draft.take(hidden);
   const LinearLayer out = add_linear(draft, "relation.out", settings.text.width, task.output_width());
   add_block(list, std::move(draft), [=, dropout = settings.model.dropout](const BlockInput& in) -> std::vector<at::Tensor> {

@@ -51,6 +51,12 @@ void add_decoder(BlockList& list, const TextConfig& text, std::int64_t vocabular
   BlockDraft draft("mlm.decoder", frozen_layers(text) < 0);
   draft.spec.reads = {BatchField::notes, BatchField::labels};
   draft.spec.gives = {loss_name, loss_sums_name, probability_name(task)};
+  draft.spec.shape_reads = {BatchField::notes};
+  draft.spec.shapes = [width = task.output_width()](const Batch& batch, const LeafContext&) -> std::vector<TensorShape> {
+    using Type = TensorShape::Type;
+    const std::int64_t masked = batch.notes.masked_position.size(0);
+    return {{{}, masked > 0, Type::single}, {{1}, false, Type::wide}, {{masked, width}, false, Type::single}};
+  };
   draft.take(transformed);
   LinearLayer decoder;
   decoder.weight = draft.parameter(word_embeddings(text, vocabulary_size));

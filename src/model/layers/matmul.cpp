@@ -20,7 +20,10 @@ at::Tensor pack_columns(const at::Tensor& b) {
 void multiply_packed(const at::Tensor& a, const at::Tensor& packed, const at::Tensor& start, const at::Tensor& c) {
   const bool one_row = start.defined() && start.dim() == 1;
   check(a.stride(0) == 1 || a.stride(1) == 1, "multiply_packed: both strides of a are above 1");
-  check(packed.size(1) == a.size(1) && c.size(0) == a.size(0) && c.stride(1) == 1, "multiply_packed: shapes do not fit");
+  check(packed.size(1) == a.size(1) && packed.size(0) == (c.size(1) + panel_columns - 1) / panel_columns && c.size(0) == a.size(0) && c.stride(1) == 1,
+        "multiply_packed: shapes do not fit");
+  check(!start.defined() || (start.size(-1) == c.size(1) && start.stride(-1) == 1 && (one_row || start.size(0) == c.size(0))),
+        "multiply_packed: the start does not fit");
   multiply_packed({.m = a.size(0),
                    .n = c.size(1),
                    .k = a.size(1),
@@ -37,7 +40,7 @@ void multiply_packed(const at::Tensor& a, const at::Tensor& packed, const at::Te
 at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
   if (!is_host_float(a)) return library::product(a, b, bias);
   at::Tensor c = at::empty({a.size(0), b.size(1)}, a.options().requires_grad(false));
-  multiply_packed(a.stride(0) == 1 || a.stride(1) == 1 ? a : a.contiguous(), pack_columns(b), bias, c);
+  multiply_packed(a.stride(0) == 1 || a.stride(1) == 1 ? a : a.clone(at::MemoryFormat::Contiguous), pack_columns(b), bias, c);
   return c;
 }
 

@@ -25,6 +25,8 @@ struct Sample {
   std::vector<std::vector<std::int64_t>> pairs = {{3, 1}};
   std::map<std::string, double> weight;
   std::map<std::string, std::string> loss;
+  std::vector<std::int64_t> parts = {4};
+  std::vector<std::string> again = {"b"};
 
   [[nodiscard]] std::vector<Section> sections() {
     return {{"a",
@@ -39,7 +41,9 @@ struct Sample {
               {"groups", &groups, "groups"},
               {"pairs", &pairs, "pairs"},
               {"weight", &weight, "weights", {}, 0, 10},
-              {"loss", &loss, "losses"}}}};
+              {"loss", &loss, "losses"},
+              {"parts", &parts, "parts", {}, 1, 9, "auto"},
+              {"again", &again, "again", {}, 0, 0, "none"}}}};
   }
 };
 
@@ -196,6 +200,25 @@ TEST(Digest, depends_on_every_value_but_those_left_out) {
   EXPECT_EQ(digest({"a.name=x", "a.count=9"}, {"a"}), digest({}, {"a"}));
 }
 
+TEST(Configuration, takes_a_word_in_place_of_a_list_that_has_one) {
+  const auto set = [](const std::string& text, const std::vector<std::string>& overrides) {
+    Sample sample;
+    Configuration configuration(sample.sections());
+    configuration.apply_text(text, "f.toml");
+    configuration.apply_overrides(overrides);
+    return std::pair(sample.parts, sample.again);
+  };
+  using Set = std::pair<std::vector<std::int64_t>, std::vector<std::string>>;
+  EXPECT_EQ(set("[lists]\nparts = \"auto\"\nagain = \"none\"", {}), (Set{}));
+  EXPECT_EQ(set("[lists]\nparts = [2, 3]\nagain = \"all\"", {}), (Set{{2, 3}, {"all"}}));
+  EXPECT_EQ(set("", {"lists.parts=auto", "lists.again=all"}), (Set{{}, {"all"}}));
+  EXPECT_EQ(set("", {"lists.parts=\"auto\"", "lists.again=[\"a\", \"c\"]"}), (Set{{}, {"a", "c"}}));
+  EXPECT_THAT(complaint("[lists]\nparts = \"none\""), HasSubstr("expected a list such as [1, 2] of whole numbers from 1 to 9, or \"auto\""));
+  EXPECT_THAT(complaint("", {"lists.parts=2"}), HasSubstr("or \"auto\""));
+  EXPECT_THAT(complaint("", {"lists.again=3"}), HasSubstr("or one such text, or \"none\""));
+  EXPECT_THAT(complaint("[lists]\nsizes = \"auto\""), HasSubstr("found the text")) << "a list without a word for none";
+}
+
 TEST(Schema, tells_types_limits_defaults_and_help) {
   Sample sample;
   Configuration configuration(sample.sections());
@@ -214,6 +237,9 @@ TEST(Schema, tells_types_limits_defaults_and_help) {
   const auto& lists = schema.at("properties").at("lists").at("properties");
   EXPECT_EQ(lists.at("pairs").at("items").at("items").at("type"), "integer");
   EXPECT_EQ(lists.at("weight").at("additionalProperties").at("maximum"), 10);
+  EXPECT_EQ(lists.at("parts").at("anyOf").at(0).at("items").at("maximum"), 9);
+  EXPECT_EQ(lists.at("parts").at("anyOf").at(1).at("const"), "auto");
+  EXPECT_EQ(lists.at("again").at("anyOf").at(1).at("type"), "string");
 }
 
 TEST(Nearest, counts_a_swap_as_one_step) {

@@ -1,4 +1,5 @@
 #include "comm/process_grid.h"
+#include "comm/team.h"
 
 #include <gmock/gmock.h>
 
@@ -42,11 +43,22 @@ std::vector<std::vector<int>> pipelines_of(const GridShape& shape, const std::ve
 
 TEST(PlaceRanks, keeps_a_pipeline_inside_a_node_where_it_fits) {
   // Two nodes of four, dealt round robin by the launcher.
-  EXPECT_EQ(pipelines_of({4, 2}, {0, 1, 0, 1, 0, 1, 0, 1}), (std::vector<std::vector<int>>{{0, 2}, {1, 3}, {4, 6}, {5, 7}}));
+  EXPECT_EQ(pipelines_of({4, 2}, {0, 1, 0, 1, 0, 1, 0, 1}), (std::vector<std::vector<int>>{{0, 2}, {4, 6}, {1, 3}, {5, 7}}));
   EXPECT_EQ(pipelines_of({2, 4}, {0, 0, 0, 0, 5, 5, 5, 5}), (std::vector<std::vector<int>>{{0, 1, 2, 3}, {4, 5, 6, 7}}));
   EXPECT_EQ(pipelines_of({1, 4}, {0, 0, 1, 1}), (std::vector<std::vector<int>>{{0, 1, 2, 3}}));
   // Nodes of three: one pipeline of two fits each, the ranks left over make one across.
   EXPECT_EQ(pipelines_of({3, 2}, {0, 0, 0, 1, 1, 1}), (std::vector<std::vector<int>>{{0, 1}, {2, 5}, {3, 4}}));
+}
+
+TEST(PlaceRanks, makes_copies_on_one_node_neighbours) {
+  const auto copies = [](const GridShape& shape, const std::vector<int>& nodes) {
+    std::vector<int> of_copy;
+    for (const std::vector<int>& ranks : pipelines_of(shape, nodes)) of_copy.push_back(nodes[static_cast<std::size_t>(ranks.front())]);
+    return team_shape(of_copy);
+  };
+  EXPECT_EQ(copies({4, 1}, {0, 1, 0, 1}), (TeamShape{2, 2})) << "dealt round robin";
+  EXPECT_EQ(copies({4, 2}, {0, 1, 0, 1, 0, 1, 0, 1}), (TeamShape{2, 2}));
+  EXPECT_EQ(copies({6, 1}, {3, 7, 7, 3, 7, 3}), (TeamShape{2, 3})) << "dealt without order";
 }
 
 TEST(PlaceRanks, gives_every_rank_one_place_of_its_own_on_any_nodes) {

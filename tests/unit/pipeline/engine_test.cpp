@@ -5,6 +5,7 @@
 
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 #include "base/error.h"
 #include "support/keep_leaves.h"
@@ -196,13 +197,23 @@ TEST(Engine, refuses_a_program_that_leaves_a_leaf_unfinished) {
 
 TEST(Engine, runs_weight_products_later_and_forwards_again_to_the_same_bits) {
   Fixture f(3);
+  std::vector<int> forwards(f.model.blocks.size());
+  for (std::size_t b = 0; b < forwards.size(); ++b)
+    f.model.blocks[b].forward = [&forwards, b, sound = f.model.blocks[b].forward](const BlockInput& in) {
+      ++forwards[b];
+      return sound(in);
+    };
+  const auto counted = [&] { return std::exchange(forwards, std::vector<int>(forwards.size())); };
   KeepLeaves plain(f.cut.stages.front()), split(f.cut.stages.front()), again(f.cut.stages.front());
   (void)Engine(f.model, f.cut).run(alone(3), {f.parameters}, f.leaves, {&plain});
+  EXPECT_THAT(counted(), testing::ElementsAre(3, 3, 3));
   Program program;
   for (const ActionKind kind : {ActionKind::forward, ActionKind::backward_input, ActionKind::backward_weight})
     for (std::int64_t i = 0; i < 3; ++i) program.push_back({Op::Kind::compute, {kind, i, 0}});
   (void)Engine(f.model, f.cut).run(program, {f.parameters}, f.leaves, {&split});
+  EXPECT_THAT(counted(), testing::ElementsAre(3, 3, 3));
   (void)Engine(f.model, f.cut, {}, {{true, true, false}}).run(program, {f.parameters}, f.leaves, {&again});
+  EXPECT_THAT(counted(), testing::ElementsAre(6, 6, 3)) << "of a block that is recomputed two a leaf";
   for (std::size_t i = 0; i < 3; ++i) {
     EXPECT_TRUE(at::equal(plain.gradients[i], split.gradients[i]));
     EXPECT_TRUE(at::equal(plain.gradients[i], again.gradients[i]));

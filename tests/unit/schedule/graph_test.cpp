@@ -15,7 +15,6 @@ using namespace testing_support;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 
 template <class Call>
 void expect_error(ErrorKind kind, const Call& call, const testing::Matcher<std::string>& message) {
@@ -32,60 +31,45 @@ void expect_error(ErrorKind kind, const Call& call, const testing::Matcher<std::
 ModelGraph fusion_model() {
   ModelGraph graph;
   graph.blocks = {
-      {"embeddings", {}, {"hidden.0"}, {"words"}, {}},
-      {"series", {}, {"series"}, {"lstm"}, {}},
-      {"layer", {"hidden.0"}, {"hidden.1"}, {"layer.W"}, {}},
-      {"attention", {"hidden.1"}, {"context", "map"}, {"attention.W"}, {"map"}},
-      {"fusion", {"context", "series", "series"}, {"fused", "unused"}, {}, {}},
-      {"heads", {"fused", "hidden.1"}, {"loss", "probability"}, {"words", "head.W"}, {"probability"}},
+      {"embeddings", {}, {"hidden.0"}, {"words"}},
+      {"series", {}, {"series"}, {"lstm"}},
+      {"layer", {"hidden.0"}, {"hidden.1"}, {"layer.W"}},
+      {"attention", {"hidden.1"}, {"context", "map"}, {"attention.W"}},
+      {"fusion", {"context", "series", "series"}, {"fused", "unused"}, {}},
+      {"heads", {"fused", "hidden.1"}, {"loss", "probability"}, {"words", "head.W"}},
   };
   graph.outputs = {"probability", "map"};
   return graph;
 }
 
 TEST(Graph, sends_finished_branches_along_through_every_boundary_up_to_their_last_use) {
-  const CutGraph cut = cut_graph(fusion_model(), {0, 2, 3, 4, 5});
-  EXPECT_THAT(cut.stages[0].leaving, ElementsAre(Crossing{"hidden.0", true}, Crossing{"series", true}));
-  EXPECT_THAT(cut.stages[1].leaving, ElementsAre(Crossing{"series", true}, Crossing{"hidden.1", true}));
-  EXPECT_THAT(cut.stages[2].leaving, ElementsAre(Crossing{"series", true}, Crossing{"hidden.1", true}, Crossing{"context", true}, Crossing{"map", false}));
-  EXPECT_THAT(cut.stages[3].leaving, ElementsAre(Crossing{"hidden.1", true}, Crossing{"map", false}, Crossing{"fused", true}));
-  EXPECT_THAT(cut.stages[4].leaving, IsEmpty());
-}
-
-TEST(Graph, tells_where_outputs_arise_and_who_shares_a_parameter) {
-  const CutGraph cut = cut_graph(fusion_model(), {0, 2, 4});
-  EXPECT_THAT(cut.stages[0].outputs, IsEmpty());
-  EXPECT_THAT(cut.stages[1].outputs, ElementsAre("map"));
-  EXPECT_THAT(cut.stages[2].outputs, ElementsAre("probability"));
-  ASSERT_EQ(cut.shared.size(), 1U);
-  EXPECT_EQ(cut.shared[0].name, "words");
-  EXPECT_THAT(cut.shared[0].stages, ElementsAre(0, 2));
-  EXPECT_THAT(cut_graph(fusion_model(), {0}).shared[0].stages, ElementsAre(0));
+  const ModelGraph graph = fusion_model();
+  EXPECT_THAT(crossing(graph, 2), ElementsAre(Crossing{"hidden.0", true}, Crossing{"series", true}));
+  EXPECT_THAT(crossing(graph, 3), ElementsAre(Crossing{"series", true}, Crossing{"hidden.1", true}));
+  EXPECT_THAT(crossing(graph, 4), ElementsAre(Crossing{"series", true}, Crossing{"hidden.1", true}, Crossing{"context", true}, Crossing{"map", false}));
+  EXPECT_THAT(crossing(graph, 5), ElementsAre(Crossing{"hidden.1", true}, Crossing{"map", false}, Crossing{"fused", true}));
 }
 
 TEST(Graph, sends_no_gradient_for_what_no_trained_parameter_reaches) {
   ModelGraph graph = fusion_model();
   graph.frozen = {"lstm"};
-  EXPECT_THAT(cut_graph(graph, {0, 2}).stages[0].leaving, ElementsAre(Crossing{"hidden.0", true}, Crossing{"series", false}));
+  EXPECT_THAT(crossing(graph, 2), ElementsAre(Crossing{"hidden.0", true}, Crossing{"series", false}));
   graph.frozen = {"lstm", "words", "layer.W"};
-  EXPECT_THAT(cut_graph(graph, {0, 3}).stages[0].leaving, ElementsAre(Crossing{"series", false}, Crossing{"hidden.1", false}));
+  EXPECT_THAT(crossing(graph, 3), ElementsAre(Crossing{"series", false}, Crossing{"hidden.1", false}));
 }
 
 TEST(Graph, sends_no_gradient_for_what_does_not_reach_the_loss) {
   ModelGraph graph = fusion_model();
-  graph.blocks[4].detached = {"fused"};  // only the heads' own use of hidden.1 learns
-  EXPECT_THAT(cut_graph(graph, {0, 4}).stages[0].leaving,
-              ElementsAre(Crossing{"series", false}, Crossing{"hidden.1", true}, Crossing{"context", false}, Crossing{"map", false}));
   graph.loss = "none";
-  for (const StageGraph& stage : cut_graph(graph, {0, 1, 2, 3, 4, 5}).stages)
-    for (const Crossing& crossing : stage.leaving) EXPECT_FALSE(crossing.gradient) << crossing.name;
+  for (std::size_t block = 1; block < graph.blocks.size(); ++block)
+    for (const Crossing& one : crossing(graph, block)) EXPECT_FALSE(one.gradient) << one.name;
 }
 
 TEST(Graph, accepts_blocks_that_give_nothing_and_tensors_nobody_takes) {
   ModelGraph graph;
-  graph.blocks = {{"a", {}, {"x", "nobody"}, {}, {}}, {"silent", {"x"}, {}, {}, {}}, {"b", {"x"}, {"loss"}, {"W"}, {}}};
-  EXPECT_THAT(cut_graph(graph, {0, 1, 2}).stages[0].leaving, ElementsAre(Crossing{"x", false}));
-  EXPECT_THAT(cut_graph(graph, {0, 1, 2}).stages[1].leaving, ElementsAre(Crossing{"x", false}));
+  graph.blocks = {{"a", {}, {"x", "nobody"}, {}}, {"silent", {"x"}, {}, {}}, {"b", {"x"}, {"loss"}, {"W"}}};
+  EXPECT_THAT(crossing(graph, 1), ElementsAre(Crossing{"x", false}));
+  EXPECT_THAT(crossing(graph, 2), ElementsAre(Crossing{"x", false}));
 }
 
 TEST(Graph, agrees_with_the_definition_on_random_models) {
@@ -100,14 +84,13 @@ TEST(Graph, agrees_with_the_definition_on_random_models) {
       for (std::size_t b = from; b < graph.blocks.size(); ++b) {
         if (!has(graph.blocks[b].takes, name)) continue;
         for (const std::string& next : graph.blocks[b].gives)
-          if (!has(graph.blocks[b].detached, next) && (next == graph.loss || to_loss(b + 1, next))) return true;
+          if (next == graph.loss || to_loss(b + 1, next)) return true;
       }
       return false;
     };
     std::function<bool(const std::string&)> reached = [&](const std::string& name) {
       for (const GraphBlock& block : graph.blocks) {
         if (!has(block.gives, name)) continue;
-        if (has(block.detached, name)) return false;
         for (const std::string& parameter : block.parameters)
           if (!has(graph.frozen, parameter)) return true;
         return std::any_of(block.takes.begin(), block.takes.end(), reached);
@@ -122,7 +105,7 @@ TEST(Graph, agrees_with_the_definition_on_random_models) {
           for (std::size_t later = boundary; later < graph.blocks.size(); ++later) taken = taken || has(graph.blocks[later].takes, name);
           if (taken) expected.push_back({name, reached(name) && to_loss(boundary, name)});
         }
-      ASSERT_EQ(cut_graph(graph, {0, boundary}).stages[0].leaving, expected) << "seed " << seed << ", boundary " << boundary;
+      ASSERT_EQ(crossing(graph, boundary), expected) << "seed " << seed << ", boundary " << boundary;
       compared += static_cast<int>(expected.size());
       gradients += static_cast<int>(std::count_if(expected.begin(), expected.end(), [](const Crossing& crossing) { return crossing.gradient; }));
     }
@@ -145,14 +128,10 @@ TEST(Graph, refuses_models_that_do_not_fit_together) {
   graph.outputs = {"nothing"};
   expect_error(
       ErrorKind::internal, [&] { return tensors_of(graph); }, HasSubstr("nothing"));
-  graph = fusion_model();
-  graph.blocks[0].detached = {"map"};
-  expect_error(
-      ErrorKind::internal, [&] { return tensors_of(graph); }, AllOf(HasSubstr("embeddings"), HasSubstr("map")));
 }
 
 TEST(Graph, refuses_illegal_cuts_with_the_knob_and_the_numbers) {
-  const auto cut = [](const Cut& first) { return [=] { return cut_graph(fusion_model(), first); }; };
+  const auto cut = [](const Cut& first) { return [=] { return counts_of_cut(first, fusion_model().blocks.size()); }; };
   expect_error(ErrorKind::configuration, cut({0, 1, 2, 3, 4, 5, 6}), AllOf(HasSubstr("parallel.pipeline"), HasSubstr("7 stages"), HasSubstr("6 blocks")));
   expect_error(ErrorKind::configuration, cut({}), HasSubstr("parallel.pipeline"));
   expect_error(ErrorKind::configuration, cut({1, 3}), AllOf(HasSubstr("parallel.partition"), HasSubstr("block 1")));

@@ -23,17 +23,28 @@ class Dice {
   std::uint64_t next_ = 0;
 };
 
-// Branches that skip blocks, tensors taken twice or by nobody, outputs in the middle, detached tensors, shared and frozen parameters.
+struct Crossing {
+  std::string name;
+  bool gradient = false;  // one comes back for it
+  bool operator==(const Crossing&) const = default;
+};
+
+// What crosses the boundary in front of a block.
+inline std::vector<Crossing> crossing(const ModelGraph& graph, std::size_t block) {
+  std::vector<Crossing> found;
+  for (const GraphTensor& tensor : tensors_of(graph))
+    if (tensor.crosses(block)) found.push_back({tensor.name, tensor.gradient_crosses(block)});
+  return found;
+}
+
+// Branches that skip blocks, tensors taken twice or by nobody, outputs in the middle, shared and frozen parameters.
 inline ModelGraph random_graph(Dice& dice, int blocks) {
   ModelGraph graph;
   std::vector<std::string> given;
   for (int b = 0; b < blocks; ++b) {
     GraphBlock block{.name = fmt::format("block{}", b)};
     for (int takes = given.empty() ? 0 : dice(4); takes > 0; --takes) block.takes.push_back(given[given.size() - 1 - dice(std::min<int>(7, given.size()))]);
-    for (int gives = dice(3); gives > 0; --gives) {
-      block.gives.push_back(fmt::format("t{}.{}", b, gives));
-      if (dice(5) == 0) block.detached.push_back(block.gives.back());
-    }
+    for (int gives = dice(3); gives > 0; --gives) block.gives.push_back(fmt::format("t{}.{}", b, gives));
     if (b + 1 == blocks) block.gives.push_back(graph.loss);
     for (int p = 0; p < 3; ++p)
       if (dice(2) == 0) block.parameters.push_back(fmt::format("p{}", b + p - dice(2) * 2));
@@ -67,7 +78,7 @@ inline PartitionProblem random_problem(Dice& dice, int blocks, int ranks, int ch
     problem.blocks.push_back(cost);
     for (const std::string& name : block.parameters) problem.parameter_bytes.try_emplace(name, dice(12));
   }
-  problem.state = {1, static_cast<double>(dice(3)), 2, 1 + dice(3)};
+  problem.state = {1, static_cast<double>(dice(3)), 2, 1 + dice(3), blocks % 2 * 0.5, blocks % 3 * 0.5};
   problem.rank_of_stage = random_placement(dice, ranks, chunks);
   for (int s = 0; s < ranks * chunks; ++s) problem.live.push_back(dice(4));
   if (dice(3) > 0) problem.link = {dice(2) == 0 ? 2.0 : 8.0, dice(3) * 0.5};

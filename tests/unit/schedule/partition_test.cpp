@@ -35,7 +35,11 @@ std::int64_t size_of(const PartitionProblem& problem, const std::string& tensor)
   return 0;
 }
 
-std::int64_t state_bytes(const PartitionProblem& problem, const StageGraph& stage) {
+struct StageBlocks {
+  std::size_t first, last;  // [first, last)
+};
+
+std::int64_t state_bytes(const PartitionProblem& problem, const StageBlocks& stage) {
   const auto has = [](const std::vector<std::string>& names, const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); };
   std::set<std::string> earlier, held;
   std::int64_t weights = 0, uses = 0, owned = 0;
@@ -48,31 +52,31 @@ std::int64_t state_bytes(const PartitionProblem& problem, const StageGraph& stag
       if (earlier.insert(name).second && b >= stage.first && trained) owned += bytes;
     }
   const auto times = [](std::int64_t bytes, double factor) { return static_cast<std::int64_t>(std::ceil(static_cast<double>(bytes) * factor)); };
-  return weights + uses + times(uses, problem.state.partial_sums) + times(owned, problem.state.optimizer / problem.state.data_ranks);
+  return weights + times(weights, problem.state.rounded) + uses + times(uses, problem.state.partial_sums) + times(uses, problem.state.received) +
+         times(owned, problem.state.optimizer / problem.state.data_ranks);
 }
 
 Naive naive_price(const PartitionProblem& problem, const Cut& cut) {
-  const CutGraph graph = cut_graph(problem.graph, cut);
   const auto& ranks = problem.rank_of_stage;
   Naive result{{}, std::vector<std::int64_t>(static_cast<std::size_t>(*std::max_element(ranks.begin(), ranks.end())) + 1, 0)};
   const auto message_s = [&](std::int64_t bytes) { return bytes == 0 ? 0 : problem.link.latency_s + static_cast<double>(bytes) / problem.link.bytes_per_s; };
-  const auto crossing = [&](std::size_t stage, bool gradients) {
+  const auto sent = [&](std::size_t stage, bool gradients) {
     std::int64_t bytes = 0;
-    for (const Crossing& tensor : graph.stages[stage].leaving)
+    for (const Crossing& tensor : crossing(problem.graph, cut[stage + 1]))
       if (!gradients || tensor.gradient) bytes += size_of(problem, tensor.name);
     return bytes;
   };
   for (std::size_t s = 0; s < cut.size(); ++s) {
-    const StageGraph& stage = graph.stages[s];
+    const StageBlocks stage{cut[s], s + 1 < cut.size() ? cut[s + 1] : problem.graph.blocks.size()};
     const bool from_left = s > 0 && ranks[s - 1] != ranks[s], to_right = s + 1 < cut.size() && ranks[s + 1] != ranks[s];
     double work = 0;
-    std::int64_t activations = from_left ? crossing(s - 1, false) : 0, transient = 0;
+    std::int64_t activations = from_left ? sent(s - 1, false) : 0, transient = 0;
     for (std::size_t b = stage.first; b < stage.last; ++b) {
       work += problem.blocks[b].forward_s + problem.blocks[b].backward_input_s + problem.blocks[b].backward_weight_s;
       activations += problem.blocks[b].activation_bytes;
       transient = std::max(transient, problem.blocks[b].transient_bytes);
     }
-    result.stage_s.push_back(work + (to_right ? message_s(crossing(s, false)) : 0) + (from_left ? message_s(crossing(s - 1, true)) : 0));
+    result.stage_s.push_back(work + (to_right ? message_s(sent(s, false)) : 0) + (from_left ? message_s(sent(s - 1, true)) : 0));
     result.rank_bytes[static_cast<std::size_t>(ranks[s])] += state_bytes(problem, stage) + problem.live[s] * activations + transient;
   }
   return result;
@@ -202,7 +206,7 @@ PartitionProblem chain(int blocks, std::vector<int> rank_of_stage) {
   PartitionProblem problem;
   for (int b = 0; b < blocks; ++b) {
     const std::string number = std::to_string(b);
-    problem.graph.blocks.push_back({"block" + number, {}, {b + 1 == blocks ? "loss" : "t" + number}, {"p" + number}, {}});
+    problem.graph.blocks.push_back({"block" + number, {}, {b + 1 == blocks ? "loss" : "t" + number}, {"p" + number}});
     if (b > 0) problem.graph.blocks.back().takes = {"t" + std::to_string(b - 1)};
     problem.blocks.push_back({1, 1, 1, 100, {8}});
     problem.parameter_bytes["p" + number] = 1000;
@@ -262,12 +266,13 @@ TEST(Partition, counts_memory_by_item) {
   problem.graph.blocks[3].parameters.push_back("p0");  // shared by both stages
   problem.graph.blocks[1].parameters.push_back("p0");  // and twice in the first
   problem.graph.frozen = {"p1"};
-  problem.state = {1, 3, 2, 4};
+  problem.state = {1, 3, 2, 4, 0.5, 1.5};
   problem.live = {2, 1};
   const Partition partition = price_partition(problem, {0, 2});
-  const MemoryNeed first{2000, 2000, 6000, 500, 400}, second{3000, 3000, 9000, 1000, 208 - 100 + 100};
+  const MemoryNeed first{2000, 2000, 6000, 500, 400, 1000, 3000}, second{3000, 3000, 9000, 1000, 208 - 100 + 100, 1500, 4500};
   EXPECT_EQ(partition.ranks[0], first);
   EXPECT_EQ(partition.ranks[1], second);
+  EXPECT_EQ(second.total(), 3000 + 3000 + 9000 + 1000 + 208 + 1500 + 4500);
   EXPECT_EQ(partition.most_bytes, second.total());
 }
 
@@ -280,7 +285,10 @@ TEST(Partition, refuses_a_given_cut_that_overflows_a_rank_and_says_what_it_needs
     FAIL() << "nothing was thrown";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::launch);
-    EXPECT_THAT(std::string(error.what()), AllOf(HasSubstr("rank 1"), HasSubstr("needs 12308 bytes"), HasSubstr("12300"), HasSubstr("parallel.memory_limit")));
+    EXPECT_THAT(std::string(error.what()),
+                AllOf(HasSubstr("rank 1"), HasSubstr("needs 12308 bytes"), HasSubstr("parallel.memory_limit is 12300 bytes"),
+                      HasSubstr("another parallel.partition (\"auto\" keeps the limit"), HasSubstr("more ranks in parallel.pipeline"),
+                      HasSubstr("a smaller train.micro_batch"), HasSubstr("more blocks in parallel.recompute"), HasSubstr("more copies in parallel.data")));
   }
   EXPECT_NO_THROW(check_memory(problem, price_partition(problem, {0, 2})));
   EXPECT_THROW((void)price_partition(problem, {0, 1, 2}), Error);
@@ -341,6 +349,8 @@ TEST(Partition, refuses_costs_that_make_no_sense) {
   refused([](PartitionProblem& problem) { problem.graph.blocks[1].parameters.push_back("p1"); });
   refused([](PartitionProblem& problem) { problem.link.bytes_per_s = 0; });
   refused([](PartitionProblem& problem) { problem.state.data_ranks = 0; });
+  refused([](PartitionProblem& problem) { problem.state.rounded = -1; });
+  refused([](PartitionProblem& problem) { problem.state.received = std::nan(""); });
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ PartitionProblem chain_of(const std::vector<double>& forward_s, std::int64_t liv
   PartitionProblem problem;
   for (std::size_t b = 0; b < forward_s.size(); ++b) {
     const std::string number = std::to_string(b);
-    problem.graph.blocks.push_back({"block" + number, {}, {b + 1 == forward_s.size() ? "loss" : "t" + number}, {}, {}});
+    problem.graph.blocks.push_back({"block" + number, {}, {b + 1 == forward_s.size() ? "loss" : "t" + number}, {}});
     if (b > 0) problem.graph.blocks.back().takes = {"t" + std::to_string(b - 1)};
     problem.blocks.push_back({forward_s[b], 1, 1, 100, {10}});
   }

@@ -1,0 +1,2 @@
+add_script_test(train.refuses_ranks_that_plan_another_run fault/train_other_plans.py PROCESSORS 2)
+add_script_test(train.needs_memory_for_its_own_stages_alone train/stage_memory.py PROCESSORS 2)
