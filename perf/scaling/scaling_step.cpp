@@ -1,12 +1,11 @@
 // Times training steps of an encoder over all ranks, several ways in turn: pairs of steps are neighbours in time, on the same processes.
 // Usage, under mpirun: perf_scaling_step JSON. Keys: those of an EncoderTask; "ways": names as make_step(); "rounds"; "first_layers": encoder layers of the
 // first stage of a pipeline of two. Rank 0 prints {"parameters", "ways": {NAME: [ranks]{"total", "start", "compute", "reduce", "update", "loss": [rounds]}}}.
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <map>
 
+#include "app/process.h"
 #include "base/error.h"
 #include "encoder/classifier.h"
 #include "scaling/encoder_task.h"
@@ -65,9 +64,9 @@ nlohmann::json gather(const Communicator& world, const BlockList& model, const T
 int main(int argc, char** argv) {
   using namespace tributary;
   if (argc != 2) return 64;
+  prepare_process();
   MpiRuntime runtime(argc, argv);
   try {
-    at::set_num_threads(1);
     const Communicator world = Communicator::world();
     const nlohmann::json given = nlohmann::json::parse(argv[1]);
     const EncoderTask task = encoder_task(given);

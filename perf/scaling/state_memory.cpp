@@ -3,13 +3,13 @@
 // "program": proportional set size (shared pages count by share) after steps of a tiny encoder, so that libraries are loaded and used;
 // "state": its growth once the encoder's state is there and a step with leaves of 8 tokens is done; "passing": by how much one step with the task's own leaves
 // exceeds that at its peak, which is activations and gradients on their way.
-#include <ATen/Parallel.h>
 #include <malloc.h>
 
 #include <cstdio>
 #include <fstream>
 #include <sstream>
 
+#include "app/process.h"
 #include "base/error.h"
 #include "encoder/classifier.h"
 #include "scaling/encoder_task.h"
@@ -79,9 +79,9 @@ nlohmann::json measure(const Communicator& world, const nlohmann::json& given) {
 int main(int argc, char** argv) {
   using namespace tributary;
   if (argc != 2) return 64;
+  prepare_process();
   MpiRuntime runtime(argc, argv);
   try {
-    at::set_num_threads(1);
     const Communicator world = Communicator::world();
     nlohmann::json result;
     for (const std::string& rank : world.gather(measure(world, nlohmann::json::parse(argv[1])).dump(), 0)) result.push_back(nlohmann::json::parse(rank));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "model/layers/matmul_kernel.h"
@@ -15,24 +16,16 @@ constexpr std::int64_t block_queries = 64;  // whose scores are held at a time: 
 
 std::int64_t round_up(std::int64_t count) { return (count + panel_columns - 1) / panel_columns * panel_columns; }
 
-// Panels of the [width, length] matrix whose columns are the rows; columns beyond the length are 0.
+// Panels of the [width, length] matrix whose columns are the rows.
 void pack_turned(const HeadShape& shape, HeadRows rows, std::vector<float>& packed) {
-  packed.assign(static_cast<std::size_t>(round_up(shape.length) * shape.width), 0.0F);
-  for (std::int64_t i = 0; i < shape.length; ++i) {
-    float* to = packed.data() + i / panel_columns * panel_columns * shape.width + i % panel_columns;
-    const float* from = rows.data + i * rows.stride;
-    for (std::int64_t c = 0; c < shape.width; ++c) to[c * panel_columns] = from[c];
-  }
+  packed.resize(static_cast<std::size_t>(round_up(shape.length) * shape.width));
+  pack_panels({.depth = shape.width, .columns = shape.length, .b = rows.data, .b_row = 1, .b_column = rows.stride}, packed.data());
 }
 
 // Panels of the [length, width] matrix itself.
 void pack_rows(const HeadShape& shape, HeadRows rows, std::vector<float>& packed) {
-  packed.assign(static_cast<std::size_t>(round_up(shape.width) * shape.length), 0.0F);
-  for (std::int64_t c = 0; c < shape.width; c += panel_columns) {
-    float* to = packed.data() + c * shape.length;
-    const std::int64_t columns = std::min(panel_columns, shape.width - c);
-    for (std::int64_t i = 0; i < shape.length; ++i) std::copy_n(rows.data + i * rows.stride + c, columns, to + i * panel_columns);
-  }
+  packed.resize(static_cast<std::size_t>(round_up(shape.width) * shape.length));
+  pack_panels({.depth = shape.length, .columns = shape.width, .b = rows.data, .b_row = rows.stride, .b_column = 1}, packed.data());
 }
 
 // to [count, padded] = rows times a turned factor.
@@ -146,14 +139,15 @@ struct Dot {
   }
 };
 
+// keep[i] = half i % 2 of word i / 2 >= threshold, which is above 0. Room for count rounded up to two blocks.
 TRIBUTARY_VECTORISED void draw(const Key& key, std::uint32_t threshold, std::uint64_t first_call, std::int64_t count, std::uint8_t* keep) {
+  const auto most_dropped = static_cast<std::uint16_t>(threshold - 1);
   for (std::int64_t i = 0; i < count; i += 2 * philox_block) {
     std::uint32_t words[philox_block];
+    std::uint16_t halves[2 * philox_block];
     philox_lanes(key, first_call + static_cast<std::uint64_t>(i / 8), words);
-    for (int j = 0; j < philox_block; ++j) {
-      keep[i + 2 * j] = (words[j] & 0xFFFFU) >= threshold;
-      keep[i + 2 * j + 1] = (words[j] >> 16) >= threshold;
-    }
+    std::memcpy(halves, words, sizeof(halves));
+    for (int j = 0; j < 2 * philox_block; ++j) keep[i + j] = halves[j] > most_dropped;
   }
 }
 

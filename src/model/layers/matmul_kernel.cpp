@@ -1,6 +1,7 @@
 #include "model/layers/matmul_kernel.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "model/layers/vectorised.h"
 
@@ -9,6 +10,7 @@ namespace {
 
 constexpr std::int64_t k_block = 128;  // a panel's slice of it, 16 KiB, stays in the first-level cache; a longer sum is one of blocks: see Tile
 constexpr int most_rows = 12;
+constexpr std::int64_t line = 16;  // floats of a cache line
 
 // As wide as a register: a compiler that must cut a wider one up keeps its parts in memory.
 template <int Lanes>
@@ -141,7 +143,6 @@ struct Ahead {
   const float* from;
   std::int64_t floats;
   void fetch(std::int64_t share, std::int64_t shares) const {
-    constexpr std::int64_t line = 16;
     for (std::int64_t i = share * floats / shares; i < (share + 1) * floats / shares; i += line) __builtin_prefetch(from + i, 0, 2);
   }
 };
@@ -151,19 +152,33 @@ Ahead panel_after(const ProductView& v, const Chunk& chunk, std::int64_t column,
   return {v.packed + (chunk.column * v.k + (k + depth) * panel_columns), std::min(k_block, v.k - k - depth) * panel_columns};
 }
 
-// The chunk's rows of a over a block of k, beside each other in memory whatever their strides: few pages, and a transposed factor's columns become neighbours.
+// Rows that are met again by further columns are copied for four blocks of k at a time: 192 KiB, which stay in the second-level cache.
+constexpr std::int64_t most_depth = 4 * k_block;
+
+struct Rows {
+  const float* values;
+  std::int64_t row, column;  // strides
+};
+
+// Rows of a over some blocks of k, a block after the other, beside each other in memory whatever their strides: few pages, and a transposed factor's columns
+// become neighbours.
 struct CompactRows {
-  alignas(64) float values[k_block * chunk_rows];
-  std::int64_t row = 1, column = 1;  // strides
-  CompactRows(const float* a, std::int64_t a_row, std::int64_t a_column, std::int64_t rows, std::int64_t depth) {
-    if (a_column == 1) {
-      row = depth;
-      for (std::int64_t r = 0; r < rows; ++r) std::copy_n(a + r * a_row, depth, values + r * depth);
-    } else {
-      column = rows;
-      for (std::int64_t k = 0; k < depth; ++k) std::copy_n(a + k * a_column, rows, values + k * rows);
+  alignas(64) float values[most_depth * chunk_rows];
+  std::int64_t rows;
+  bool along_k;
+  CompactRows(const float* a, std::int64_t a_row, std::int64_t a_column, std::int64_t row_count, std::int64_t depth) : rows(row_count), along_k(a_column == 1) {
+    for (std::int64_t k = 0; k < depth; k += k_block) {
+      const std::int64_t here = std::min(k_block, depth - k);
+      float* const to = values + k * rows;
+      if (along_k) {
+        for (std::int64_t r = 0; r < rows; ++r) std::copy_n(a + r * a_row + k, here, to + r * here);
+      } else {
+        for (std::int64_t i = 0; i < here; ++i) std::copy_n(a + (k + i) * a_column, rows, to + i * rows);
+      }
     }
   }
+  // Those of a block of k, `depth` deep; with the strides they have here.
+  [[nodiscard]] Rows block(std::int64_t k, std::int64_t depth) const { return {values + k * rows, along_k ? depth : 1, along_k ? 1 : rows}; }
 };
 
 // Where a row block will write for the first time.
@@ -174,9 +189,8 @@ void fetch_to_write(const ProductView& v, std::int64_t row, std::int64_t until, 
   }
 }
 
-void run_chunk(const ProductView& v, const RowBlocks& blocks, const Chunk& chunk, std::int64_t k, std::int64_t depth) {
-  const std::int64_t top = blocks.begin(chunk.first), rows = blocks.begin(chunk.last) - top;
-  const CompactRows a(v.a + top * v.a_row + k * v.a_column, v.a_row, v.a_column, rows, depth);
+void run_chunk(const ProductView& v, const RowBlocks& blocks, const Chunk& chunk, const Rows& a, std::int64_t k, std::int64_t depth) {
+  const std::int64_t top = blocks.begin(chunk.first);
   for (std::int64_t column = chunk.column; column < chunk.until; column += panel_columns) {
     const Panel panel{v, column, k, depth};
     const Ahead ahead = panel_after(v, chunk, column, k, depth);
@@ -189,14 +203,61 @@ void run_chunk(const ProductView& v, const RowBlocks& blocks, const Chunk& chunk
   }
 }
 
-// A transposed factor is read along its columns, a few lines of the panel at a time, so that these stay in the cache.
+// The row blocks from `first` to before `last` over a span of k.
+void run_span(const ProductView& v, const RowBlocks& blocks, std::int64_t first, std::int64_t last, std::int64_t k, std::int64_t span) {
+  const std::int64_t top = blocks.begin(first), rows = blocks.begin(last) - top;
+  const CompactRows a(v.a + top * v.a_row + k * v.a_column, v.a_row, v.a_column, rows, span);
+  for (std::int64_t column = 0; column < v.n; column += chunk_columns) {
+    const Chunk chunk{first, last, column, std::min(column + chunk_columns, v.n)};
+    std::int64_t at = 0;
+    do {
+      const std::int64_t depth = std::min(k_block, span - at);
+      run_chunk(v, blocks, chunk, a.block(at, depth), k + at, depth);
+      at += k_block;
+    } while (at < span);
+  }
+}
+
+using Four = Register<4>::Floats;
+
+TRIBUTARY_INLINE Four load_four(const float* from) { return *reinterpret_cast<const Four*>(from); }
+
+// Four columns of four, turned in registers.
+TRIBUTARY_INLINE void turn_four(const float* from, std::int64_t column, float* to) {
+  const Four a = load_four(from), b = load_four(from + column), c = load_four(from + 2 * column), d = load_four(from + 3 * column);
+  const Four ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const Four cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  const auto out = [to](int row) { return reinterpret_cast<Four*>(to + row * panel_columns); };
+  *out(0) = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
+  *out(1) = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
+  *out(2) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+  *out(3) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+}
+
+// A transposed factor is read along its columns, a line of each at a time, so that these stay in the cache; too many columns for the processor to see by
+// itself that they go on.
 void pack_transposed(const FactorView& v, std::int64_t column, std::int64_t columns, float* to) {
-  constexpr std::int64_t step = 16;
-  for (std::int64_t k = 0; k < v.depth; k += step) {
-    const std::int64_t here = std::min(step, v.depth - k);
-    for (std::int64_t c = 0; c < columns; ++c) {
-      const float* from = v.b + (column + c) * v.b_column + k;
-      for (std::int64_t i = 0; i < here; ++i) to[(k + i) * panel_columns + c] = from[i];
+  const float* const from = v.b + column * v.b_column;
+  const std::int64_t turned_k = v.depth / line * line, turned_columns = columns / 4 * 4;
+  for (std::int64_t k = 0; k < turned_k; k += line) {
+    for (std::int64_t c = 0; c < turned_columns; c += 4) {
+      const float* const here = from + c * v.b_column + k;
+      for (int i = 0; i < 4; ++i) __builtin_prefetch(here + i * v.b_column + 4 * line);
+      for (int i = 0; i < line; i += 4) turn_four(here + i, v.b_column, to + (k + i) * panel_columns + c);
+    }
+  }
+  for (std::int64_t c = 0; c < columns; ++c) {
+    for (std::int64_t k = c < turned_columns ? turned_k : 0; k < v.depth; ++k) to[k * panel_columns + c] = from[c * v.b_column + k];
+  }
+}
+
+void pack_straight(const FactorView& v, std::int64_t column, std::int64_t columns, float* to) {
+  const float* from = v.b + column;
+  for (std::int64_t k = 0; k < v.depth; ++k, from += v.b_row, to += panel_columns) {
+    if (columns == panel_columns) {
+      std::memcpy(to, from, panel_columns * sizeof(float));  // its size known to the compiler
+    } else {
+      std::copy_n(from, columns, to);
     }
   }
 }
@@ -208,23 +269,20 @@ void pack_panels(const FactorView& v, float* packed) {
     float* const to = packed + column * v.depth;
     const std::int64_t columns = std::min(panel_columns, v.columns - column);
     if (columns < panel_columns) std::fill_n(to, v.depth * panel_columns, 0.0F);
-    if (v.b_column == 1) {
-      for (std::int64_t k = 0; k < v.depth; ++k) std::copy_n(v.b + k * v.b_row + column, columns, to + k * panel_columns);
-    } else {
-      pack_transposed(v, column, columns, to);
-    }
+    v.b_column == 1 ? pack_straight(v, column, columns, to) : pack_transposed(v, column, columns, to);
   }
 }
 
 void multiply_packed(const ProductView& v) {
   const std::int64_t most = tile_rows(register_floats());
   const RowBlocks blocks{v.m, (v.m + most - 1) / most};
-  const std::int64_t step = chunk_rows / most;
+  const std::int64_t step = chunk_rows / most, most_span = v.n > chunk_columns ? most_depth : k_block;
   for (std::int64_t block = 0; block < blocks.count; block += step) {
-    for (std::int64_t column = 0; column < v.n; column += chunk_columns) {
-      const Chunk chunk{block, std::min(block + step, blocks.count), column, std::min(column + chunk_columns, v.n)};
-      for (std::int64_t k = 0; k < std::max<std::int64_t>(v.k, 1); k += k_block) run_chunk(v, blocks, chunk, k, std::min(k_block, v.k - k));
-    }
+    std::int64_t k = 0;
+    do {
+      run_span(v, blocks, block, std::min(block + step, blocks.count), k, std::min(most_span, v.k - k));
+      k += most_span;
+    } while (k < v.k);
   }
 }
 
