@@ -23,9 +23,11 @@ constexpr int nobodys_else = -1;            // in place of a file: memory of one
 
 double mib(std::size_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0); }
 
-[[noreturn]] void refuse(std::size_t bytes, std::string_view purpose, std::string_view remedy, const std::string& found) {
-  fail(ErrorKind::launch, "shared memory for {}: {:.1f} MiB are needed on this node, {} {}; give the node more (container: --shm-size), or {}", purpose,
-       mib(bytes), folder, found, remedy);
+[[noreturn]] void refuse(std::size_t bytes, std::string_view purpose, const std::string& found) {
+  fail(ErrorKind::launch,
+       "shared memory for {}: {:.1f} MiB are needed on this node, {} {}; give the node more (container: --shm-size), or take "
+       "parallel.reducer = \"mpi\", which needs none",
+       purpose, mib(bytes), folder, found);
 }
 
 // A file descriptor that closes itself.
@@ -46,21 +48,21 @@ std::byte* map(int fd, std::size_t bytes, std::string_view purpose) {
   return static_cast<std::byte*>(address);
 }
 
-void require_free(std::size_t bytes, std::string_view purpose, std::string_view remedy) {
+void require_free(std::size_t bytes, std::string_view purpose) {
   struct statvfs space {};
   if (::statvfs(folder, &space) != 0) return;  // who makes the file says why
   const std::size_t free = static_cast<std::size_t>(space.f_bavail) * space.f_frsize;
-  if (free < bytes) refuse(bytes, purpose, remedy, fmt::format("has {:.1f} MiB free", mib(free)));
+  if (free < bytes) refuse(bytes, purpose, fmt::format("has {:.1f} MiB free", mib(free)));
 }
 
 // The node's first rank makes the file with all its pages: what does not fit is told here, not by a signal when it is used.
-std::byte* create(const std::string& name, std::size_t bytes, std::string_view purpose, std::string_view remedy) {
-  require_free(bytes, purpose, remedy);
+std::byte* create(const std::string& name, std::size_t bytes, std::string_view purpose) {
+  require_free(bytes, purpose);
   const Descriptor file(::shm_open(name.c_str(), O_CREAT | O_EXCL | O_RDWR, S_IRUSR | S_IWUSR));
-  if (file.value < 0) refuse(bytes, purpose, remedy, fmt::format("cannot be used: {}", std::strerror(errno)));
+  if (file.value < 0) refuse(bytes, purpose, fmt::format("cannot be used: {}", std::strerror(errno)));
   if (const int code = ::posix_fallocate(file.value, 0, static_cast<off_t>(bytes)); code != 0) {
     ::shm_unlink(name.c_str());
-    refuse(bytes, purpose, remedy, fmt::format("could not give them: {}", std::strerror(code)));
+    refuse(bytes, purpose, fmt::format("could not give them: {}", std::strerror(code)));
   }
   return map(file.value, bytes, purpose);
 }
@@ -80,15 +82,15 @@ std::string fresh_name() {
 
 }  // namespace
 
-void require_shared_memory(const Communicator& world, const Communicator& node, std::size_t bytes, std::string_view purpose, std::string_view remedy) {
+void require_shared_memory(const Communicator& world, const Communicator& node, std::size_t bytes, std::string_view purpose) {
   std::array<std::int64_t, 1> needed{static_cast<std::int64_t>(bytes)};
   node.sum(needed);
   agreed(world, [&] {
-    if (node.rank() == 0 && needed[0] > 0) require_free(static_cast<std::size_t>(needed[0]), purpose, remedy);
+    if (node.rank() == 0 && needed[0] > 0) require_free(static_cast<std::size_t>(needed[0]), purpose);
   });
 }
 
-SharedMemory::SharedMemory(const Communicator& node, std::size_t bytes, std::string_view purpose, std::string_view remedy) : size_(bytes) {
+SharedMemory::SharedMemory(const Communicator& node, std::size_t bytes, std::string_view purpose) : size_(bytes) {
   if (bytes == 0) return;
   if (node.size() == 1) {
     data_ = map(nobodys_else, bytes, purpose);
@@ -96,7 +98,7 @@ SharedMemory::SharedMemory(const Communicator& node, std::size_t bytes, std::str
   }
   const std::string name = node.broadcast(fresh_name(), 0);
   agreed(node, [&] {
-    if (node.rank() == 0) data_ = create(name, bytes, purpose, remedy);
+    if (node.rank() == 0) data_ = create(name, bytes, purpose);
   });
   std::exception_ptr failure;
   try {
@@ -122,10 +124,7 @@ SharedMemory& SharedMemory::operator=(SharedMemory&& other) noexcept {
 }
 
 NodeSignals::NodeSignals(const Communicator& node)
-    : rank_(node.rank()),
-      ranks_(node.size()),
-      memory_(node, sizeof(Counters) * static_cast<std::size_t>(node.size()), "signals between the ranks of a node",
-              "take parallel.reducer = \"mpi\", which needs none") {
+    : rank_(node.rank()), ranks_(node.size()), memory_(node, sizeof(Counters) * static_cast<std::size_t>(node.size()), "signals between the ranks of a node") {
   static_assert(std::atomic<std::int64_t>::is_always_lock_free);
 }
 

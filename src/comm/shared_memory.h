@@ -15,15 +15,15 @@ namespace tributary {
 
 // What is going to be made of shared memory, and by whom it is told: `bytes` of this rank, 0 of those that another one speaks for. Collective: all ranks of
 // `world`; node: those that share memory. Throws: Error{launch}, on all ranks together, with the sum of a node that has no room for it.
-void require_shared_memory(const Communicator& world, const Communicator& node, std::size_t bytes, std::string_view purpose, std::string_view remedy);
+void require_shared_memory(const Communicator& world, const Communicator& node, std::size_t bytes, std::string_view purpose);
 
 // Owns: a mapping of a file in the node's memory file system, which loses its name before anybody uses it: nothing is left when a rank is killed.
 // (MPI's own windows do not reserve their pages: on a full file system they end in SIGBUS in the middle of a step.) One rank by itself has plain memory.
 class SharedMemory {
  public:
-  // `purpose`: what it is for; `remedy`: which setting asks for less; both for the refusal. Zeroed, and every page is there when it returns.
+  // `purpose`: what it is for, for the refusal. Zeroed, and every page is there when it returns.
   // Collective: all ranks of `node`, which must share memory. Throws: Error{launch} with the size when the file system has no room for it.
-  SharedMemory(const Communicator& node, std::size_t bytes, std::string_view purpose, std::string_view remedy);
+  SharedMemory(const Communicator& node, std::size_t bytes, std::string_view purpose);
   ~SharedMemory();
   SharedMemory(SharedMemory&& other) noexcept;
   SharedMemory& operator=(SharedMemory&& other) noexcept;

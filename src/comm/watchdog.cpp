@@ -116,8 +116,9 @@ std::string Watchdog::report(std::chrono::duration<double> idle) const {
 }
 
 void Watchdog::leave(const std::string& report) const {
-  exit_soon(static_cast<int>(ErrorKind::watchdog));  // writing the report may hang too
-  fmt::print(stderr, "tributary: {}\n", report);
+  const std::string said = fmt::format("tributary: {}\n", report);
+  exit_soon(static_cast<int>(ErrorKind::watchdog), said);  // writing the report may hang too
+  fmt::print(stderr, "{}", said);
   std::fflush(stderr);
   if (!folder_.empty()) {
     try {

@@ -65,8 +65,7 @@ std::size_t GradientReducer::shared_bytes(std::size_t partials) const {
 }
 
 std::vector<at::Tensor> GradientReducer::place_parameters(const std::vector<at::Tensor>& arenas, std::size_t partials) {
-  require_shared_memory(holding_.grid.world(), holding_.grid.node(), shared_bytes(partials), fmt::format("weights and sums of gradients, {} a rank", partials),
-                        HostExchange::remedy);
+  require_shared_memory(holding_.grid.world(), holding_.grid.node(), shared_bytes(partials), fmt::format("weights and sums of gradients, {} a rank", partials));
   for (const auto& exchange : exchanges_) exchange->reserve(partials);
   std::vector<at::Tensor> placed;
   if (!sharded_) {

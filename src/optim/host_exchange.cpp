@@ -63,7 +63,7 @@ void HostExchange::reserve(std::size_t partials) {
       buffers.own = at::zeros({elements_}, at::kFloat);
     else
       buffers.shared.emplace(team_.local, static_cast<std::size_t>(team_.shape.local * elements_) * sizeof(float),
-                             fmt::format("partial sum {} of the gradients of {} ranks", memory_->partials.size() + 1, team_.shape.local), remedy);
+                             fmt::format("partial sum {} of the gradients of {} ranks", memory_->partials.size() + 1, team_.shape.local));
     memory_->partials.push_back(std::move(buffers));
   }
 }
@@ -191,7 +191,7 @@ std::vector<at::Tensor> HostExchange::finish() {
 
 at::Tensor HostExchange::place_weights(const at::Tensor& weights) {
   if (team_.shape.local == 1) return weights;
-  const auto memory = std::make_shared<SharedMemory>(team_.local, weights.nbytes(), "the weights of a stage", remedy);
+  const auto memory = std::make_shared<SharedMemory>(team_.local, weights.nbytes(), "the weights of a stage");
   const at::Tensor arena = at::from_blob(
       memory->bytes().data(), {weights.numel()}, [memory](void*) {}, weights.options());
   if (team_.leads()) arena.copy_(weights);

@@ -17,8 +17,6 @@ namespace tributary {
 
 class HostExchange final : public SliceExchange {
  public:
-  static constexpr const char* remedy = "take parallel.reducer = \"mpi\", which needs none";  // where shared memory is short
-
   // `all`: the ranks that hold the stage. parts: as slice_gradient(); buckets: as make_buckets(). trace: takes a span of the sums beside backward, by the
   // number of the stage; null: none. Collective: all ranks of `all`.
   HostExchange(const Communicator& all, const TeamShape& shape, std::vector<ArenaSlices> parts, const std::vector<Bucket>& buckets, Trace* trace = nullptr,

@@ -1,6 +1,7 @@
 #include "train/evaluate_run.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -23,6 +24,12 @@
 namespace tributary {
 namespace {
 
+constexpr std::array splits_in_order{Split::train, Split::validation, Split::test};
+
+bool evaluates(const EvaluateOptions& options, const DataSet& data, Split split) {
+  return (!options.split || *options.split == split) && data.index.rows(split) > 0;
+}
+
 DataSet fitting_data_set(const Communicator& world, const CheckpointHead& head, const EvaluateOptions& options, Verify verify, Watchdog& watchdog) {
   watchdog.progress("open the data set", head.state.step);
   DataSet data = open_data_set(world, options.shards, verify, [&] { watchdog.alive(); });
@@ -30,6 +37,12 @@ DataSet fitting_data_set(const Communicator& world, const CheckpointHead& head, 
   if (!differences.empty())
     throw Error(ErrorKind::data, fmt::format("{} does not fit the model of {}; build it with --like the shards the model was trained on:\n{}", options.shards,
                                              head.path.string(), differences))
+        .mark_shared();
+  if (std::none_of(splits_in_order.begin(), splits_in_order.end(), [&](Split split) { return evaluates(options, data, split); }))
+    throw Error(
+        ErrorKind::data,
+        fmt::format("{} has no records in split \"{}\", so that there is nothing to evaluate; name another split (--split) or another data set (--shards)",
+                    options.shards, options.split ? name_of(*options.split) : "all"))
         .mark_shared();
   // Shards hold raw units: the model sees them through the statistics and the vocabulary it was trained with.
   data.catalogue.normalisation = head.catalogue.normalisation;
@@ -168,13 +181,8 @@ std::vector<at::Tensor> load_parameters(const Communicator& world, const Checkpo
 std::vector<SplitResult> evaluate_splits(const EvaluationTools& tools, const std::vector<at::Tensor>& parameters, const EvaluateOptions& options,
                                          std::int64_t step) {
   std::vector<SplitResult> results;
-  for (const Split split : {Split::train, Split::validation, Split::test}) {
-    if ((options.split && *options.split != split) || tools.data.index.rows(split) == 0) continue;
-    results.push_back({split, evaluate_split(tools, parameters, split, step)});
-  }
-  if (results.empty())
-    throw Error(ErrorKind::data, fmt::format("{} has no records in split \"{}\"", options.shards, options.split ? name_of(*options.split) : "all"))
-        .mark_shared();
+  for (const Split split : splits_in_order)
+    if (evaluates(options, tools.data, split)) results.push_back({split, evaluate_split(tools, parameters, split, step)});
   return results;
 }
 

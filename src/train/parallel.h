@@ -20,7 +20,7 @@ struct PipelineShape {
 // Throws: Error{configuration} when schedule, pipeline and virtual stages do not fit each other.
 [[nodiscard]] PipelineShape pipeline_shape(const ParallelConfig& config);
 
-// parallel.recompute = ["auto"]: the memory decides. Throws: Error{configuration} when "auto" does not stand alone.
+// parallel.recompute = "auto": the memory decides. Throws: Error{configuration} when "auto" does not stand alone.
 [[nodiscard]] bool recompute_is_automatic(const ParallelConfig& config);
 
 // [blocks] that can be recomputed: they tell what they give.

@@ -107,16 +107,14 @@ ModelCut cut_for(const ProcessGrid& grid, const Log& log, const RunSettings& set
   });
   require_equal_plans(world, {digest_of_model(model)});  // costs travel as so many numbers as there are blocks
   const bool given = !parallel.partition.empty(), cut = pipeline_shape(parallel).pipeline.stages() > 1;
-  const bool needed = (cut && !given) || parallel.memory_limit > 0, measured = needed && can_be_measured(data, workload);
-  std::vector<BlockCost> costs = measured ? measured_by_rank_0(world, settings, model, compute, data, workload, alive) : costs_by_parameters(model);
+  const bool measured = (cut && !given) || parallel.memory_limit > 0;
+  std::vector<BlockCost> costs = measured ? measured_by_rank_0(world, settings, model, compute, data, workload, alive) : no_costs(model);
   return agreed(world, [&] {
     const PlanQuestion question = question_of(grid, settings, model, compute, data, workload, std::move(costs));
     const StagePlan plan = plan_stages(question);
     if (cut)
       log.once("stages of {} blocks{}", fmt::join(counts_of_cut(plan.partition.cut, model.blocks.size()), ", "),
-               given      ? ""
-               : measured ? fmt::format(", chosen from measured costs: the slowest takes {:.3f} ms a leaf", 1e3 * plan.partition.slowest_s)
-                          : fmt::format(", chosen to have equally many parameters: {} has no records to measure costs on", data.directory.string()));
+               given ? "" : fmt::format(", chosen from measured costs: the slowest takes {:.3f} ms a leaf", 1e3 * plan.partition.slowest_s));
     if (recompute_is_automatic(parallel)) log.once("{}", automatic_choice(question, plan.recompute));
     return ModelCut{plan.partition.cut, plan.recompute};
   });
@@ -158,9 +156,9 @@ Timeline plan_timeline(const PlanQuestion& question, const Partition& partition)
 
 std::string automatic_choice(const PlanQuestion& question, const std::vector<bool>& recompute) {
   const double limit = question.settings.parallel.memory_limit;
-  if (limit <= 0) return "parallel.recompute = [\"auto\"]: no block is recomputed, for parallel.memory_limit sets no limit";
+  if (limit <= 0) return "parallel.recompute = \"auto\": no block is recomputed, for parallel.memory_limit sets no limit";
   const std::vector<std::string> names = marked_names(question.model, recompute);
-  return fmt::format("parallel.recompute = [\"auto\"]: {} of {} blocks are recomputed to keep parallel.memory_limit = {} GiB{}{}", names.size(),
+  return fmt::format("parallel.recompute = \"auto\": {} of {} blocks are recomputed to keep parallel.memory_limit = {} GiB{}{}", names.size(),
                      question.model.blocks.size(), limit, names.empty() ? "" : ": ", fmt::join(names, ", "));
 }
 

@@ -41,8 +41,8 @@ struct ModelCut {
 };
 
 // The cut of a run: that given by parallel.partition, or the best one; without pipeline the model in one piece. And the blocks that parallel.recompute names,
-// or as few as parallel.memory_limit needs. Where costs decide, rank 0 measures them and tells the others; where there are no records to measure on, an
-// evaluation is cut by parameters, which is told in the log. `alive` is called while blocks are measured, on every rank. Collective: all ranks of the grid.
+// or as few as parallel.memory_limit needs. Where costs decide, rank 0 measures them and tells the others; `alive` is called meanwhile, on every rank.
+// An evaluation has records. Collective: all ranks of the grid.
 // Throws on all ranks together: Error{data} for a training without records; as measure_run() and plan_stages().
 [[nodiscard]] ModelCut cut_for(const ProcessGrid& grid, const Log& log, const RunSettings& settings, const Compute& compute, const DataSet& data,
                                Workload workload, const std::function<void()>& alive = {});
@@ -57,7 +57,7 @@ struct ModelCut {
 // What a step takes over these stages, message by message, for a pipeline of the most leaves.
 [[nodiscard]] Timeline plan_timeline(const PlanQuestion& question, const Partition& partition);
 
-// What parallel.recompute = ["auto"] came to, in words.
+// What parallel.recompute = "auto" came to, in words.
 [[nodiscard]] std::string automatic_choice(const PlanQuestion& question, const std::vector<bool>& recompute);
 
 }  // namespace tributary

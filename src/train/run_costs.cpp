@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <optional>
 #include <span>
 
@@ -57,8 +56,6 @@ std::vector<Batch> batches_to_measure(const RunSettings& settings, const BlockLi
 
 }  // namespace
 
-bool can_be_measured(const DataSet& data, Workload workload) { return split_to_measure(data, workload).has_value(); }
-
 std::vector<BlockCost> measure_run(const RunSettings& settings, const BlockList& model, const Compute& compute, const DataSet& data, Workload workload,
                                    const std::function<void()>& alive) {
   const std::vector<Batch> batches = batches_to_measure(settings, model, data, workload, alive);
@@ -72,25 +69,17 @@ std::vector<BlockCost> measure_run(const RunSettings& settings, const BlockList&
   return measure_blocks(model, arena.to(compute.device, compute.type), leaves, alive);
 }
 
-std::vector<BlockCost> costs_by_parameters(const BlockList& model) {
-  std::map<std::string, std::int64_t> counts;
-  for (const ParameterSpec& spec : model.parameters) counts[spec.name] = spec.count();
+std::vector<BlockCost> no_costs(const BlockList& model) {
   std::vector<BlockCost> costs;
-  for (const BlockSpec& block : model.blocks) {
-    BlockCost& cost = costs.emplace_back();
-    cost.gives_bytes.resize(block.gives.size());
-    for (const std::string& name : block.parameters) cost.forward_s += static_cast<double>(counts[name]);
-  }
+  for (const BlockSpec& block : model.blocks) costs.emplace_back().gives_bytes.resize(block.gives.size());
   return costs;
 }
 
 std::vector<BlockCost> measured_by_rank_0(const Communicator& comm, const RunSettings& settings, const BlockList& model, const Compute& compute,
                                           const DataSet& data, Workload workload, const std::function<void()>& alive) {
-  std::vector<BlockCost> costs(model.blocks.size());
+  std::vector<BlockCost> costs = no_costs(model);
   work_alone(comm, alive, [&](const std::function<void()>& part_done) { costs = measure_run(settings, model, compute, data, workload, part_done); });
-  for (std::size_t b = 0; b < costs.size(); ++b) {
-    BlockCost& cost = costs[b];
-    cost.gives_bytes.resize(model.blocks[b].gives.size());
+  for (BlockCost& cost : costs) {
     for (double* seconds : {&cost.forward_s, &cost.backward_input_s, &cost.backward_weight_s}) comm.broadcast(std::as_writable_bytes(std::span(seconds, 1)), 0);
     comm.broadcast(std::as_writable_bytes(std::span(&cost.activation_bytes, 1)), 0);
     comm.broadcast(std::as_writable_bytes(std::span(cost.gives_bytes)), 0);

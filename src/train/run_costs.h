@@ -18,17 +18,14 @@ enum class Workload {
   evaluation  // forwards alone, of any split
 };
 
-// Whether measure_run() has leaves for it.
-[[nodiscard]] bool can_be_measured(const DataSet& data, Workload workload);
-
 // Measured on this rank: on the first leaves of a training step, or of an evaluation of the first split that has records; with a note cache the encoder
-// costs nothing. `alive` is called after each leaf that is read and each operation of a block. No communication. Throws: Error{data, io, missing};
-// Error{internal} where there is nothing to measure on.
+// costs nothing. `alive` is called after each leaf that is read and each operation of a block. There are such records. No communication. Throws: Error{data,
+// io, missing}.
 [[nodiscard]] std::vector<BlockCost> measure_run(const RunSettings& settings, const BlockList& model, const Compute& compute, const DataSet& data,
                                                  Workload workload, const std::function<void()>& alive = {});
 
-// Where nothing can be measured: every parameter costs as much as any other, so that stages get equally many of them.
-[[nodiscard]] std::vector<BlockCost> costs_by_parameters(const BlockList& model);
+// Of blocks whose cut nobody chooses by their costs: they cost nothing.
+[[nodiscard]] std::vector<BlockCost> no_costs(const BlockList& model);
 
 // What rank 0 measures, on every rank; meanwhile `alive` is called on all of them. Collective: all ranks of `comm`. Throws on all ranks together: as
 // measure_run().

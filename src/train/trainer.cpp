@@ -72,7 +72,6 @@ class Trainer {
     reducer_.emplace(parallel_.holding(), network_.layout, reduction_of(settings_), choice_, compute_.device, settings_.optim.sharded, trace_);
     watchdog_.progress("begin", 0);
     begin(resume, machines);
-    compare_plans();  // of the steps from which this run goes on
     watchdog_.progress("note cache", run_.state.step);
     const auto whole = [&] { return parallel_.whole_arena(network_.layout, run_.parameters); };
     const auto alive = [&] { watchdog_.alive(); };
@@ -166,6 +165,8 @@ class Trainer {
   void load(const std::filesystem::path& from, const RankMachine& machine) {
     const CheckpointHead head = open_checkpoint(world_, from);
     run_.state = head.state;
+    compare_plans();  // of the steps from which this run goes on
+    watchdog_.progress("load the checkpoint", run_.state.step);
     require_same_run(from);
     extra_ = nlohmann::ordered_json::parse(head.manifest.extra_json);
     warn_of_another_machine(from, machine);

@@ -116,8 +116,10 @@ def evaluation_needs_no_training_rows_and_refuses_an_empty_split(folder, shards)
     cut = evaluate("test", "--pipeline", "2")  # blocks are measured on the records there are
     assert cut.returncode == 0 and "chosen from measured costs" in cut.stderr, cut.stderr
     assert (folder / "out-test---pipeline-2" / "predictions.csv").read_text() == (folder / "out-test" / "predictions.csv").read_text()
-    empty = evaluate("train")
-    assert empty.returncode == 65 and 'has no records in split "train"' in empty.stderr, (empty.returncode, empty.stderr)
+    for options in ((), ("--pipeline", "2")):
+        empty = evaluate("train", *options)
+        assert empty.returncode == 65 and 'has no records in split "train"' in empty.stderr and "(--split)" in empty.stderr, (empty.returncode, empty.stderr)
+        assert "stages of" not in empty.stderr and not (folder / "-".join(("out", "train", *options))).exists(), empty.stderr  # before anything is measured
     training = Run(folder, "untrainable", cohort)
     for number, (ranks, *settings) in enumerate([(1,), (2, "parallel.pipeline=2"), (1, "parallel.memory_limit=4")], 1):
         assert training.train(ranks, STEPS, *settings) == 65, training.log()

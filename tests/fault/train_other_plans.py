@@ -1,4 +1,4 @@
-"""Ranks that have another program, model or batches than their peers: all leave with 69 before they wait for each other, and what differs is named."""
+"""Ranks that have another program, model, batches or checkpoint than their peers: all leave with 69 before they wait for each other, told what differs."""
 
 import pathlib
 import re
@@ -13,12 +13,12 @@ MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none"]
 PROGRAM = pathlib.Path(BINARY).parent / "tests" / "broken_rank"
 
 
-def expect_refused(command: list, parts: list[str], others: list[str], ranks: str = r"rank 0 on [^)]+\); \w{12} \(rank 1 on [^)]+") -> None:
+def expect_refused(command: list, parts: list[str], others: list[str], ranks: str = r"rank 0 on [^)]+\); \w+ \(rank 1 on [^)]+") -> None:
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=100)
     said = done.stdout + done.stderr
     assert done.returncode == 69, (done.returncode, said)
     for part in parts:
-        assert re.search(rf"\n  {part}: \w{{12}} \({ranks}\)", said), (part, said)
+        assert re.search(rf"\n  {part}: \w+ \({ranks}\)", said), (part, said)
     for other in others:
         assert f"\n  {other}:" not in said, (other, said)
     assert "watchdog" not in said, said
@@ -57,7 +57,20 @@ def rank_that_has_another_model_or_other_batches_is_refused(folder, shards):
             expect_refused([*MPIRUN, "-n", ranks, PROGRAM, config, kind, 0, 0, -1], parts, others, who)
 
 
-CASES = [rank_of_another_build_is_refused_in_training_and_evaluation, rank_that_has_another_model_or_other_batches_is_refused]
+def rank_whose_checkpoint_is_of_another_step_is_refused(folder, shards):
+    run = Run(folder, "steps", shards)
+    options, command = ["train", run.config, "--set", "run.dir=run", "--set"], MPIRUN
+    for steps in (1, 2):  # a folder on each node, each with a "best" of its own
+        here = folder / f"node-{steps}"
+        here.mkdir()
+        done = subprocess.run([str(word) for word in [BINARY, *options, f"train.steps={steps}"]], cwd=here, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        command = [*command, *([":"] if steps == 2 else []), "-n", 1, "-wdir", here, BINARY, *options, "train.steps=4", "--resume", "run/best"]
+    expect_refused(command, ["the step after which the model stands"], ["the blocks of the model", "the program"])
+
+
+CASES = [rank_of_another_build_is_refused_in_training_and_evaluation, rank_that_has_another_model_or_other_batches_is_refused,
+         rank_whose_checkpoint_is_of_another_step_is_refused]
 
 
 def main() -> None:

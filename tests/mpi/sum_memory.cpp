@@ -6,29 +6,11 @@
 #include <set>
 #include <utility>
 
+#include "support/training_index.h"
 #include "train/leaf_bounds.h"
 
 namespace tributary {
 namespace {
-
-constexpr std::int64_t records = 50;
-const std::vector<Task> tasks = {{"mortality", TaskKind::binary, {"no", "yes"}}};
-
-// Records of one part, all for training, of 10 to 90 tokens.
-RecordIndex made_up_index() {
-  Catalogue catalogue;
-  catalogue.chunk_rows = 4;
-  catalogue.schema.tasks = tasks;
-  catalogue.parts.resize(1);
-  catalogue.parts[0].rows = {records, 0, 0};
-  std::vector<IndexRow> rows(records);
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    rows[r].labels_valid = 1;
-    rows[r].notes = 1;
-    rows[r].tokens = rows[r].longest_note = static_cast<std::uint16_t>(10 + r * r * 7 % 81);
-  }
-  return {catalogue, {rows}};
-}
 
 PlanOptions options(std::int64_t global_batch, std::int64_t token_budget) {
   PlanOptions options;
@@ -41,7 +23,8 @@ PlanOptions options(std::int64_t global_batch, std::int64_t token_budget) {
 
 TEST(SumMemory, is_that_of_the_step_that_needs_most) {
   const auto world = Communicator::world();
-  const RecordIndex index = made_up_index();
+  const RecordIndex index = testing_support::training_index(50, [](std::size_t record) { return 10 + record * record * 7 % 81; });
+  const std::vector<Task> tasks = testing_support::one_task();
   std::set<std::size_t> found;
   bool leaves_differ = false;
   for (const std::int64_t budget : {0, 100, 150})

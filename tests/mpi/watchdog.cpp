@@ -2,15 +2,13 @@
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
-
-#include <pthread.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <csignal>
 
-#include "base/error.h"
 #include "comm/progress_thread.h"
+#include "support/no_threads.h"
 
 namespace tributary {
 namespace {
@@ -120,40 +118,10 @@ TEST(Watchdog, watches_until_every_rank_has_left_it) {
   world.barrier();
 }
 
-// A stack that no machine has room for stands for a machine that gives no thread; root may pass the limits of processes.
-class NoThreads {
- public:
-  NoThreads() {
-    pthread_getattr_default_np(&before_);
-    pthread_attr_t huge = before_;
-    pthread_attr_setstacksize(&huge, std::size_t{1} << 47);
-    pthread_setattr_default_np(&huge);
-  }
-  ~NoThreads() { pthread_setattr_default_np(&before_); }
-  NoThreads(const NoThreads&) = delete;
-  NoThreads& operator=(const NoThreads&) = delete;
-
- private:
-  pthread_attr_t before_{};
-};
-
-template <class Make>
-void expect_refusal(const std::string& purpose, const Make& make) {
-  const NoThreads none;
-  try {
-    make();
-    ADD_FAILURE() << "a thread has started";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::launch);
-    EXPECT_EQ(std::string(error.what()).find("no thread for " + purpose), 0) << error.what();
-    EXPECT_NE(std::string(error.what()).find("ulimit -u"), std::string::npos) << error.what();
-  }
-}
-
 TEST(Watchdog, names_the_limit_when_the_machine_gives_no_thread) {
   const auto world = Communicator::world();
-  expect_refusal("the watchdog", [&] { const Watchdog watchdog(world, 10, {}); });
-  expect_refusal("the messages of a rank that computes", [] { const ProgressThread messages; });
+  testing_support::expect_no_thread_for("the watchdog", [&] { const Watchdog watchdog(world, 10, {}); });
+  testing_support::expect_no_thread_for("the messages of a rank that computes", [] { const ProgressThread messages; });
   world.barrier();
 }
 

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "comm/watchdog.h"
+#include "support/no_threads.h"
 
 namespace tributary {
 namespace {
@@ -127,6 +128,37 @@ TEST(WatchdogOfNodes, all_may_leave_by_an_error) {
         throw std::runtime_error("planted");
       },
       std::runtime_error);
+  world.barrier();
+}
+
+constexpr const char* news_purpose = "what the nodes tell each other for the watchdog";
+
+TEST(NodeNews, names_the_limit_on_the_ranks_that_speak_for_a_node_when_the_machine_gives_no_thread) {
+  const auto world = Communicator::world();
+  ProgressTable table(world, node_of(world, 2));
+  const auto make = [&] { const NodeNews news(world, table, 10ms); };
+  if (world.rank() % 2 == 0) {
+    testing_support::expect_no_thread_for(news_purpose, make);
+  } else {
+    const testing_support::NoThreads none;
+    EXPECT_NO_THROW(make()) << "this rank needs none";
+  }
+  world.barrier();
+}
+
+TEST(NodeNews, a_rank_without_a_thread_leaves_by_its_error_while_other_nodes_already_send_to_it) {
+  const auto world = Communicator::world();
+  ProgressTable table(world, node_of(world, 1));
+  if (world.rank() == 3)
+    testing_support::expect_no_thread_for(news_purpose, [&] { const NodeNews news(world, table, 10ms); });
+  else
+    EXPECT_THROW(
+        {
+          const NodeNews news(world, table, 10ms);
+          std::this_thread::sleep_for(200ms);
+          throw std::runtime_error("planted");
+        },
+        std::runtime_error);
   world.barrier();
 }
 

@@ -1,4 +1,4 @@
-"""parallel.recompute = ["auto"]: `plan` says what is recomputed under a limit, all ranks of a run decide alike and keep their bits, a limit that nothing keeps is
+"""parallel.recompute = "auto": `plan` says what is recomputed under a limit, all ranks of a run decide alike and keep their bits, a limit that nothing keeps is
 refused; without a limit nothing is recomputed, and that is told."""
 
 import pathlib
@@ -10,7 +10,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fault"))
 from runs import BINARY, Run, expect_equal, make_shards  # noqa: E402
 
-AUTO = 'parallel.recompute=["auto"]'
+AUTO = 'parallel.recompute="auto"'
 STEPS = "train.steps=4"
 GIB_OF_MIB = 1 / 1024
 
@@ -39,7 +39,7 @@ def check_plan(run: Run, *parallel: str) -> str:
     limit = f"parallel.memory_limit={(least + most) / 2 * GIB_OF_MIB}"
     some = plan(run, *parallel, AUTO, limit)
     assert some.returncode == 0, some.stderr
-    told = re.search(r'recompute = \["auto"\]: (\d+) of (\d+) blocks are recomputed to keep parallel.memory_limit = [\d.e-]+ GiB: (.*)', some.stdout)
+    told = re.search(r'recompute = "auto": (\d+) of (\d+) blocks are recomputed to keep parallel.memory_limit = [\d.e-]+ GiB: (.*)', some.stdout)
     assert told, some.stdout
     marked = [line.split()[0] for line in some.stdout.splitlines() if line.endswith("recomputed")]
     assert 0 < int(told[1]) < int(told[2]) and told[3].split(", ") == marked and len(marked) == int(told[1]), some.stdout

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "support/many_blocks.h"
+#include "support/training_index.h"
 #include "train/plan_report.h"
 
 namespace tributary {
@@ -17,6 +18,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 using testing_support::nine_block_model;
+using testing_support::one_task;
+using testing_support::training_index;
 
 constexpr std::int64_t mib = 1024 * 1024;
 
@@ -179,25 +182,9 @@ TEST(PipelinePlan, refuses_a_limit_that_rounded_weights_and_received_sums_alone_
   }
 }
 
-// Of one part; every third record has a long note.
-RecordIndex index_of_notes(std::int64_t rows) {
-  Catalogue catalogue;
-  catalogue.chunk_rows = 4;
-  catalogue.schema.tasks = {{"mortality", TaskKind::binary, {"no", "yes"}}};
-  catalogue.parts.resize(1);
-  catalogue.parts[0].rows = {rows, 0, 0};
-  std::vector<IndexRow> index(static_cast<std::size_t>(rows));
-  for (std::size_t i = 0; i < index.size(); ++i) {
-    index[i].tokens = i % 3 == 0 ? 60 : 5;
-    index[i].longest_note = static_cast<std::uint16_t>(index[i].tokens);
-    index[i].notes = 1;
-  }
-  return {catalogue, {index}};
-}
-
 TEST(PipelinePlan, takes_the_leaves_of_the_run_s_own_steps) {
-  const RecordIndex index = index_of_notes(50);
-  const std::vector<Task> tasks = {{"mortality", TaskKind::binary, {"no", "yes"}}};
+  const RecordIndex index = training_index(50, [](std::size_t record) { return record % 3 == 0 ? 60 : 5; });
+  const std::vector<Task> tasks = one_task();
   TrainConfig train;
   train.epochs = 2;
   const BatchPlan plan(index, tasks, {1, 16, 4});
@@ -214,15 +201,17 @@ TEST(PipelinePlan, takes_the_leaves_of_the_run_s_own_steps) {
   EXPECT_NE(*wanted.rbegin(), 4) << "train.global_batch / train.micro_batch says nothing of them";
 }
 
-TEST(PipelinePlan, without_records_to_measure_on_deals_out_equally_many_parameters) {
-  BlockList model = model_of_mebibytes();
-  for (ParameterSpec& spec : model.parameters)
-    if (spec.name == "layer.1.weight") spec.shape = {10 * mib};
-  const std::vector<BlockCost> costs = costs_by_parameters(model);
-  EXPECT_EQ(costs[0].forward_s, 2.0 * mib / 4) << "weight and bias";
-  EXPECT_EQ(costs[1].forward_s, 10.0 * mib);
-  const RunSettings settings = settings_of("1f1b", 3);
-  EXPECT_THAT(plan_stages({settings, model, costs}).partition.cut, ElementsAre(0, 1, 2)) << "the large block has a stage of its own";
+TEST(PipelinePlan, needs_no_costs_where_nobody_chooses_by_them) {
+  const BlockList model = nine_block_model();
+  EXPECT_THAT(plan_stages({settings_of("1f1b", 1), model, no_costs(model)}).partition.cut, ElementsAre(0));
+  RunSettings settings = settings_of("1f1b", 3);
+  settings.parallel.partition = {2, 6, 1};
+  settings.parallel.recompute = {"auto"};
+  const PlanQuestion question{settings, model, no_costs(model)};
+  const StagePlan plan = plan_stages(question);
+  EXPECT_THAT(plan.partition.cut, ElementsAre(0, 2, 8));
+  EXPECT_THAT(plan.recompute, testing::Each(false));
+  EXPECT_EQ(automatic_choice(question, plan.recompute), "parallel.recompute = \"auto\": no block is recomputed, for parallel.memory_limit sets no limit");
 }
 
 }  // namespace

@@ -5,11 +5,14 @@
 #include <functional>
 
 #include "support/many_blocks.h"
+#include "support/training_index.h"
 
 namespace tributary {
 namespace {
 
 using testing_support::nine_block_model;
+using testing_support::one_task;
+using testing_support::training_index;
 
 TEST(PlanDigest, of_a_model_changes_with_every_block_and_parameter_and_with_nothing_else) {
   const std::string same = digest_of_model(nine_block_model()).digest;
@@ -60,21 +63,9 @@ TEST(PlanDigest, of_sums_changes_with_the_backend_and_the_nodes) {
   EXPECT_EQ(found.size(), 4U);
 }
 
-// Records of one part, all for training.
-RecordIndex index_of(std::int64_t rows) {
-  Catalogue catalogue;
-  catalogue.chunk_rows = 4;
-  catalogue.schema.tasks = {{"mortality", TaskKind::binary, {"no", "yes"}}};
-  catalogue.parts.resize(1);
-  catalogue.parts[0].rows = {rows, 0, 0};
-  IndexRow row;
-  row.labels_valid = 1;
-  return {catalogue, {std::vector<IndexRow>(static_cast<std::size_t>(rows), row)}};
-}
-
 TEST(PlanDigest, of_batches_changes_with_seed_and_records_and_covers_the_last_step_of_the_epoch) {
-  const RecordIndex index = index_of(50), longer = index_of(51);
-  const std::vector<Task> tasks = {{"mortality", TaskKind::binary, {"no", "yes"}}};
+  const RecordIndex index = training_index(50), longer = training_index(51);
+  const std::vector<Task> tasks = one_task();
   const BatchPlan plan(index, tasks, {1, 16, 4}), other_seed(index, tasks, {2, 16, 4}), other_records(longer, tasks, {1, 16, 4});
   const std::set<std::int64_t> steps = compared_steps(plan, 5);
   EXPECT_EQ(plan.steps_per_epoch(), 4);
