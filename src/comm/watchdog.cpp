@@ -116,9 +116,8 @@ std::string Watchdog::report(std::chrono::duration<double> idle) const {
 }
 
 void Watchdog::leave(const std::string& report) const {
-  const std::string said = fmt::format("tributary: {}\n", report);
-  exit_soon(static_cast<int>(ErrorKind::watchdog), said);  // writing the report may hang too
-  fmt::print(stderr, "{}", said);
+  exit_soon(static_cast<int>(ErrorKind::watchdog));  // writing the report may hang too
+  fmt::print(stderr, "tributary: {}\n", report);
   std::fflush(stderr);
   if (!folder_.empty()) {
     try {

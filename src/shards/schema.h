@@ -1,6 +1,7 @@
 // What a data set holds: fields, units, tasks. The catalogue stores it, the writer follows it, the collator and the model read it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -73,6 +74,7 @@ struct Schema {
 
 enum class Split : std::uint8_t { train = 0, validation = 1, test = 2 };
 inline constexpr int split_count = 3;
+inline constexpr std::array<Split, split_count> all_splits{Split::train, Split::validation, Split::test};
 [[nodiscard]] std::string_view name_of(Split split);
 [[nodiscard]] std::optional<Split> split_named(std::string_view name);  // nullopt for "all"; Throws: Error{configuration} for anything unknown
 

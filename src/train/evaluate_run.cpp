@@ -24,8 +24,6 @@
 namespace tributary {
 namespace {
 
-constexpr std::array splits_in_order{Split::train, Split::validation, Split::test};
-
 bool evaluates(const EvaluateOptions& options, const DataSet& data, Split split) {
   return (!options.split || *options.split == split) && data.index.rows(split) > 0;
 }
@@ -33,17 +31,16 @@ bool evaluates(const EvaluateOptions& options, const DataSet& data, Split split)
 DataSet fitting_data_set(const Communicator& world, const CheckpointHead& head, const EvaluateOptions& options, Verify verify, Watchdog& watchdog) {
   watchdog.progress("open the data set", head.state.step);
   DataSet data = open_data_set(world, options.shards, verify, [&] { watchdog.alive(); });
-  const std::string differences = schema_differences(head.catalogue, data.catalogue);
-  if (!differences.empty())
-    throw Error(ErrorKind::data, fmt::format("{} does not fit the model of {}; build it with --like the shards the model was trained on:\n{}", options.shards,
-                                             head.path.string(), differences))
-        .mark_shared();
-  if (std::none_of(splits_in_order.begin(), splits_in_order.end(), [&](Split split) { return evaluates(options, data, split); }))
-    throw Error(
-        ErrorKind::data,
-        fmt::format("{} has no records in split \"{}\", so that there is nothing to evaluate; name another split (--split) or another data set (--shards)",
-                    options.shards, options.split ? name_of(*options.split) : "all"))
-        .mark_shared();
+  agreed(world, [&] {
+    const std::string differences = schema_differences(head.catalogue, data.catalogue);
+    if (!differences.empty())
+      fail(ErrorKind::data, "{} does not fit the model of {}; build it with --like the shards the model was trained on:\n{}", options.shards,
+           head.path.string(), differences);
+    if (std::none_of(all_splits.begin(), all_splits.end(), [&](Split split) { return evaluates(options, data, split); }))
+      fail(ErrorKind::data,
+           "{} has no records in split \"{}\", so that there is nothing to evaluate; name another split (--split) or another data set (--shards)",
+           options.shards, options.split ? name_of(*options.split) : "all");
+  });
   // Shards hold raw units: the model sees them through the statistics and the vocabulary it was trained with.
   data.catalogue.normalisation = head.catalogue.normalisation;
   return data;
@@ -181,7 +178,7 @@ std::vector<at::Tensor> load_parameters(const Communicator& world, const Checkpo
 std::vector<SplitResult> evaluate_splits(const EvaluationTools& tools, const std::vector<at::Tensor>& parameters, const EvaluateOptions& options,
                                          std::int64_t step) {
   std::vector<SplitResult> results;
-  for (const Split split : splits_in_order)
+  for (const Split split : all_splits)
     if (evaluates(options, tools.data, split)) results.push_back({split, evaluate_split(tools, parameters, split, step)});
   return results;
 }

@@ -46,6 +46,8 @@ PlanPart digest_of_data(const Catalogue& catalogue) {
   return part("the catalogue of the data set", to_json(catalogue) + fmt::format("\n{}", fmt::join(catalogue.vocabulary, "\n")));
 }
 
+PlanPart digest_of_checkpoint(const Manifest& manifest) { return part("the checkpoint", to_json(manifest)); }
+
 PlanPart digest_of_model(const BlockList& model) {
   std::string text;
   for (const ParameterSpec& spec : model.parameters) text += described(spec);
@@ -110,7 +112,7 @@ std::set<std::int64_t> leaves_of_pipelines(const BatchPlan& plan, const std::set
 
 std::set<std::int64_t> leaves_of_evaluation(const BatchPlan& plan, int pipelines, std::int64_t together) {
   std::set<std::int64_t> counts;
-  for (const Split split : {Split::train, Split::validation, Split::test})
+  for (const Split split : all_splits)
     for (int pipeline = 0; pipeline < pipelines; ++pipeline) {
       const std::int64_t own = leaves_of_rank(plan.evaluation_leaves(split), pipelines, pipeline).size();
       if (own >= together) counts.insert(together);

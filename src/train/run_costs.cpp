@@ -17,10 +17,9 @@ namespace tributary {
 namespace {
 
 constexpr std::int64_t measured_leaves = 4;
-constexpr std::array measured_splits{Split::train, Split::validation, Split::test};
 
 std::optional<Split> split_to_measure(const DataSet& data, Workload workload) {
-  for (const Split split : measured_splits)
+  for (const Split split : all_splits)
     if (data.index.rows(split) > 0 && (workload == Workload::evaluation || split == Split::train)) return split;
   return std::nullopt;
 }

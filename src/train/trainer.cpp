@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -83,9 +84,11 @@ class Trainer {
 
  private:
   // Before anybody waits for a message that another rank does not plan.
-  void compare_plans() const {
+  void compare_plans(const std::vector<PlanPart>& more = {}) const {
     watchdog_.progress("compare the plans of all ranks", run_.state.step);
-    require_equal_plans(world_, agreed(world_, [&] { return training_plan(parallel_, network_, choice_, plan_, run_.state.step); }));
+    std::vector<PlanPart> parts = agreed(world_, [&] { return training_plan(parallel_, network_, choice_, plan_, run_.state.step); });
+    parts.insert(parts.end(), more.begin(), more.end());
+    require_equal_plans(world_, parts);
   }
 
   // A state to start from, and the papers of the run.
@@ -153,7 +156,8 @@ class Trainer {
   // A later checkpoint of run.dir would be taken for the newest one of the run that begins here, and its own ones for old ones.
   [[nodiscard]] std::filesystem::path named_checkpoint(const std::string& path) const {
     const std::filesystem::path from = agreed(world_, [&] { return resolve_checkpoint(path); });
-    const std::int64_t step = agreed(world_, [&] { return load_manifest(from).step; });
+    std::int64_t step = agreed(world_, [&] { return load_manifest(from).step; });
+    world_.broadcast(std::as_writable_bytes(std::span(&step, 1)), 0);  // the list below too is rank 0's: all ranks decide alike
     const RunListing listing = list_run(world_, folder_);
     if (listing.checkpoints.empty() || listing.checkpoints.front().step <= step) return from;
     throw Error(ErrorKind::configuration, fmt::format("{} stands after step {}, later than {} after step {}: the run would leave two histories in one folder; "
@@ -165,7 +169,7 @@ class Trainer {
   void load(const std::filesystem::path& from, const RankMachine& machine) {
     const CheckpointHead head = open_checkpoint(world_, from);
     run_.state = head.state;
-    compare_plans();  // of the steps from which this run goes on
+    compare_plans({digest_of_checkpoint(head.manifest)});  // of the steps from which this run goes on
     watchdog_.progress("load the checkpoint", run_.state.step);
     require_same_run(from);
     extra_ = nlohmann::ordered_json::parse(head.manifest.extra_json);

@@ -57,20 +57,22 @@ def rank_that_has_another_model_or_other_batches_is_refused(folder, shards):
             expect_refused([*MPIRUN, "-n", ranks, PROGRAM, config, kind, 0, 0, -1], parts, others, who)
 
 
-def rank_whose_checkpoint_is_of_another_step_is_refused(folder, shards):
+def rank_that_goes_on_from_another_checkpoint_is_refused(folder, shards):
     run = Run(folder, "steps", shards)
-    options, command = ["train", run.config, "--set", "run.dir=run", "--set"], MPIRUN
-    for steps in (1, 2):  # a folder on each node, each with a "best" of its own
-        here = folder / f"node-{steps}"
-        here.mkdir()
-        done = subprocess.run([str(word) for word in [BINARY, *options, f"train.steps={steps}"]], cwd=here, capture_output=True, text=True)
+    options = ["train", run.config, "--set", "run.dir=run"]
+    for name, *settings in (("one", "train.steps=1"), ("two", "train.steps=2"), ("other", "train.steps=1", "optim.learning_rate=0.5")):  # a "best" on each node
+        (folder / name).mkdir()
+        words = [BINARY, *options, *(word for setting in settings for word in ("--set", setting))]
+        done = subprocess.run([str(word) for word in words], cwd=folder / name, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        command = [*command, *([":"] if steps == 2 else []), "-n", 1, "-wdir", here, BINARY, *options, "train.steps=4", "--resume", "run/best"]
-    expect_refused(command, ["the step after which the model stands"], ["the blocks of the model", "the program"])
+    step, checkpoint = "the step after which the model stands", "the checkpoint"
+    for places, parts, others in ((("one", "two"), [step, checkpoint], []), (("two", "one"), [step, checkpoint], []), (("one", "other"), [checkpoint], [step])):
+        ranks = [["-n", 1, "-wdir", folder / place, BINARY, *options, "--set", "train.steps=4", "--resume", "run/best"] for place in places]
+        expect_refused([*MPIRUN, *ranks[0], ":", *ranks[1]], parts, [*others, "the blocks of the model", "the program"])
 
 
 CASES = [rank_of_another_build_is_refused_in_training_and_evaluation, rank_that_has_another_model_or_other_batches_is_refused,
-         rank_whose_checkpoint_is_of_another_step_is_refused]
+         rank_that_goes_on_from_another_checkpoint_is_refused]
 
 
 def main() -> None:

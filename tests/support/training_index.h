@@ -1,6 +1,8 @@
 // Records of one part and one task, all for training: enough to plan batches of.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <utility>
 #include <vector>

@@ -1,6 +1,7 @@
 #include "model/layers/attention_kernel.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -139,15 +140,17 @@ struct Dot {
   }
 };
 
-// keep[i] = half i % 2 of word i / 2 >= threshold, which is above 0. Room for count rounded up to two blocks.
+static_assert(std::endian::native == std::endian::little, "the low half of a word is its first");
+
+// keep[i] = half i % 2 of word i / 2 >= threshold. Room for count rounded up to two blocks.
 TRIBUTARY_VECTORISED void draw(const Key& key, std::uint32_t threshold, std::uint64_t first_call, std::int64_t count, std::uint8_t* keep) {
-  const auto most_dropped = static_cast<std::uint16_t>(threshold - 1);
+  const auto least_kept = static_cast<std::uint16_t>(threshold);
   for (std::int64_t i = 0; i < count; i += 2 * philox_block) {
     std::uint32_t words[philox_block];
     std::uint16_t halves[2 * philox_block];
     philox_lanes(key, first_call + static_cast<std::uint64_t>(i / 8), words);
     std::memcpy(halves, words, sizeof(halves));
-    for (int j = 0; j < 2 * philox_block; ++j) keep[i + j] = halves[j] > most_dropped;
+    for (int j = 0; j < 2 * philox_block; ++j) keep[i + j] = halves[j] >= least_kept;
   }
 }
 

@@ -136,6 +136,7 @@ struct RowBlocks {
 struct Chunk {
   std::int64_t first, last;    // row blocks
   std::int64_t column, until;  // columns
+  std::int64_t k, k_until;     // the span
 };
 
 // The next panel, fetched in shares while this one is multiplied: those of a model's weights come from memory, and the first row block would wait for it.
@@ -147,12 +148,22 @@ struct Ahead {
   }
 };
 
+// The one after panel `column` at k: down the chunk, through its blocks of k, then the next chunk, span or rows.
 Ahead panel_after(const ProductView& v, const Chunk& chunk, std::int64_t column, std::int64_t k, std::int64_t depth) {
-  if (column + panel_columns < chunk.until) return {v.packed + ((column + panel_columns) * v.k + k * panel_columns), depth * panel_columns};
-  return {v.packed + (chunk.column * v.k + (k + depth) * panel_columns), std::min(k_block, v.k - k - depth) * panel_columns};
+  column += panel_columns;
+  if (column >= chunk.until) {
+    column = chunk.column;
+    k += depth;
+  }
+  if (k >= chunk.k_until) {
+    column = chunk.until < v.n ? chunk.until : 0;
+    k = chunk.until < v.n ? chunk.k : chunk.k_until;
+  }
+  if (k >= v.k) k = 0;
+  return {v.packed + (column * v.k + k * panel_columns), std::min(k_block, v.k - k) * panel_columns};
 }
 
-// Rows that are met again by further columns are copied for four blocks of k at a time: 192 KiB, which stay in the second-level cache.
+// Rows that are met again by further columns are copied for four blocks of k at a time: 192 KiB.
 constexpr std::int64_t most_depth = 4 * k_block;
 
 struct Rows {
@@ -208,7 +219,7 @@ void run_span(const ProductView& v, const RowBlocks& blocks, std::int64_t first,
   const std::int64_t top = blocks.begin(first), rows = blocks.begin(last) - top;
   const CompactRows a(v.a + top * v.a_row + k * v.a_column, v.a_row, v.a_column, rows, span);
   for (std::int64_t column = 0; column < v.n; column += chunk_columns) {
-    const Chunk chunk{first, last, column, std::min(column + chunk_columns, v.n)};
+    const Chunk chunk{first, last, column, std::min(column + chunk_columns, v.n), k, k + span};
     std::int64_t at = 0;
     do {
       const std::int64_t depth = std::min(k_block, span - at);
@@ -265,6 +276,7 @@ void pack_straight(const FactorView& v, std::int64_t column, std::int64_t column
 }  // namespace
 
 void pack_panels(const FactorView& v, float* packed) {
+  if (v.depth == 0) return;
   for (std::int64_t column = 0; column < v.columns; column += panel_columns) {
     float* const to = packed + column * v.depth;
     const std::int64_t columns = std::min(panel_columns, v.columns - column);

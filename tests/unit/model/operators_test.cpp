@@ -2,10 +2,12 @@
 #include "model/layers/matmul.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
 #include "base/error.h"
+#include "model/layers/philox_lanes.h"
 #include "unit/model/gradients.h"
 
 namespace tributary {
@@ -107,9 +109,9 @@ TEST(Product, equals_the_exact_one_for_all_shapes_and_strides_in_single_precisio
   EXPECT_EQ(compared, 120);
 }
 
-// More rows and columns than are worked on together.
+// More rows, columns and terms than are worked on together.
 TEST(Product, gives_a_row_and_a_column_the_same_bits_whatever_stands_beside_them) {
-  const at::Tensor a = numbers({211, 300}, 1, 1, at::kFloat), b = numbers({300, 820}, 2, 1, at::kFloat), all = ops::product(a, b);
+  const at::Tensor a = numbers({211, 1100}, 1, 1, at::kFloat), b = numbers({1100, 820}, 2, 1, at::kFloat), all = ops::product(a, b);
   EXPECT_LE(difference(all, at::mm(a.to(at::kDouble), b.to(at::kDouble))), 2e-6);
   EXPECT_TRUE(all.equal(ops::product(a.t().contiguous().t(), b)));
   for (std::int64_t row = 0; row < 211; ++row) EXPECT_TRUE(ops::product(a.narrow(0, row, 1), b).equal(all.narrow(0, row, 1))) << row;
@@ -265,6 +267,15 @@ TEST(PoolingWeights, are_the_same_whatever_the_padding_holds_and_zero_for_a_reco
   EXPECT_TRUE(dirty.value.equal(clean.value));
   EXPECT_EQ(dirty.value[1].abs().sum().item<double>(), 0);
   for (const auto& [name, gradient] : clean.gradients) EXPECT_TRUE(dirty.gradients.at(name).equal(gradient)) << name;
+}
+
+TEST(PhiloxLanes, are_the_words_of_counters_that_follow_each_other_also_where_these_pass_32_and_64_bits) {
+  const Key key = derive_key(Draw::dropout, {9});
+  for (const std::uint64_t first : {std::uint64_t{0}, (std::uint64_t{1} << 32) - 7, ~std::uint64_t{0} - 7}) {
+    std::array<std::uint32_t, philox_block> words{};
+    philox_lanes(key, first, words.data());
+    for (std::size_t i = 0; i < words.size(); ++i) EXPECT_EQ(words[i], philox(key, first + i / 4)[i % 4]) << first << " and " << i;
+  }
 }
 
 TEST(Dropout, decides_element_i_by_word_i_mod_4_of_call_i_div_4_of_the_key) {

@@ -5,6 +5,7 @@
 
 #include "gradients.h"
 #include "model/families/encoder.h"
+#include "model/layers/attention_kernel.h"
 #include "model/layers/operators.h"
 #include "support/model_run.h"
 
@@ -76,6 +77,20 @@ TEST(PackedAttention, in_single_precision_equals_double_with_the_same_weights_dr
         const Tensors in = inputs(lengths, width, at::kDouble);
         expect_close(evaluate(in, in_float(attention(lengths, heads, p))), evaluate(in, attention(lengths, heads, p)), 1e-5);
       }
+}
+
+TEST(PackedAttention, decides_two_weights_by_a_word_the_low_half_first) {
+  const Key key = derive_key(Draw::dropout, {5});
+  constexpr std::int64_t first = 3, rows = 5, padded = 64;
+  for (const std::uint32_t threshold : {0U, 1U, 20000U, 65535U}) {
+    std::vector<std::uint8_t> keep;
+    ops::draw_attention_mask({key, threshold}, first, rows, padded, keep);
+    for (std::uint64_t i = 0; i < rows * padded; ++i) {
+      const std::uint64_t weight = first * padded + i;
+      const std::uint32_t word = philox(key, weight / 8)[weight / 2 % 4], half = weight % 2 == 0 ? word & 0xFFFFU : word >> 16;
+      ASSERT_EQ(keep[i] != 0, half >= threshold) << threshold << " and " << i;
+    }
+  }
 }
 
 TEST(PackedAttention, drops_weights_at_its_rate_anew_for_every_key) {
