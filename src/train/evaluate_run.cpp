@@ -200,7 +200,9 @@ std::vector<TaskMetrics> evaluate_checkpoint(const Communicator& world, const Lo
   const LoadedSettings given = agreed(world, [&] { return parse_run_settings(head.config_toml, (head.path / config_file).string(), {}); });
   const RunSettings settings = settings_of_evaluation(given.settings, options);
   Watchdog watchdog(world, static_cast<double>(settings.run.watchdog_s), {});
-  require_equal_plans(world, agreed(world, [&] { return std::vector{digest_of_program(), digest_of_settings(head.config_toml)}; }));
+  require_equal_plans(world, agreed(world, [&] {
+                        return std::vector{digest_of_program(), digest_of_settings(head.config_toml), digest_of_checkpoint(head.manifest)};
+                      }));
   const DataSet data = fitting_data_set(world, head, options, verify_named(settings.data.verify), watchdog);
   watchdog.progress("make the model", head.state.step);
   const ProcessGrid grid(world.split(0, world.rank()), grid_shape(world.size(), settings.parallel.data, static_cast<int>(settings.parallel.pipeline)));

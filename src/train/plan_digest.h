@@ -31,7 +31,7 @@ struct PlanPart {
 [[nodiscard]] PlanPart digest_of_program();
 [[nodiscard]] PlanPart digest_of_settings(const std::string& toml);
 [[nodiscard]] PlanPart digest_of_data(const Catalogue& catalogue);
-[[nodiscard]] PlanPart digest_of_checkpoint(const Manifest& manifest);  // from which a run goes on
+[[nodiscard]] PlanPart digest_of_checkpoint(const Manifest& manifest);  // from which a run goes on, or which is evaluated
 [[nodiscard]] PlanPart digest_of_model(const BlockList& model);
 [[nodiscard]] PlanPart digest_of_stages(const ModelLayout& layout, const std::vector<bool>& recompute);
 // The programs of all ranks of a pipeline, in training and evaluation, for each of these numbers of leaves.

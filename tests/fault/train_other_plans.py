@@ -57,7 +57,7 @@ def rank_that_has_another_model_or_other_batches_is_refused(folder, shards):
             expect_refused([*MPIRUN, "-n", ranks, PROGRAM, config, kind, 0, 0, -1], parts, others, who)
 
 
-def rank_that_goes_on_from_another_checkpoint_is_refused(folder, shards):
+def rank_that_goes_on_from_or_evaluates_another_checkpoint_is_refused(folder, shards):
     run = Run(folder, "steps", shards)
     options = ["train", run.config, "--set", "run.dir=run"]
     for name, *settings in (("one", "train.steps=1"), ("two", "train.steps=2"), ("other", "train.steps=1", "optim.learning_rate=0.5")):  # a "best" on each node
@@ -69,10 +69,14 @@ def rank_that_goes_on_from_another_checkpoint_is_refused(folder, shards):
     for places, parts, others in ((("one", "two"), [step, checkpoint], []), (("two", "one"), [step, checkpoint], []), (("one", "other"), [checkpoint], [step])):
         ranks = [["-n", 1, "-wdir", folder / place, BINARY, *options, "--set", "train.steps=4", "--resume", "run/best"] for place in places]
         expect_refused([*MPIRUN, *ranks[0], ":", *ranks[1]], parts, [*others, "the blocks of the model", "the program"])
+    evaluation = ["evaluate", "--checkpoint", "run/best", "--shards", shards, "--split", "test", "--out", folder / "evaluated"]
+    ranks = [["-n", 1, "-wdir", folder / place, BINARY, *evaluation] for place in ("one", "other")]
+    expect_refused([*MPIRUN, *ranks[0], ":", *ranks[1]], [checkpoint], ["the program"])
+    assert not (folder / "evaluated").exists()
 
 
 CASES = [rank_of_another_build_is_refused_in_training_and_evaluation, rank_that_has_another_model_or_other_batches_is_refused,
-         rank_that_goes_on_from_another_checkpoint_is_refused]
+         rank_that_goes_on_from_or_evaluates_another_checkpoint_is_refused]
 
 
 def main() -> None:
